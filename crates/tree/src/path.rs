@@ -1,0 +1,28 @@
+//! Paths inside a tree: bytes, slash separated, without `.`, `..` or empty components.
+
+use crate::{Error, Result};
+
+/// Longest file name EROFS, ext4 and the kernel's VFS accept, in bytes.
+const NAME_MAX: usize = 255;
+
+/// Splits `path` into its components. A leading slash, doubled slashes and `.` are dropped.
+///
+/// Returns [`Error::BadPath`] for `..`, NUL bytes and components over 255 bytes.
+pub fn normalize(path: &[u8]) -> Result<Vec<&[u8]>> {
+    let mut parts = Vec::new();
+    for part in path.split(|b| *b == b'/') {
+        let reason = match part {
+            b"" | b"." => continue,
+            b".." => "it contains `..`",
+            _ if part.contains(&0) => "it contains a NUL byte",
+            _ if part.len() > NAME_MAX => "a name in it is longer than 255 bytes",
+            _ => {
+                parts.push(part);
+                continue;
+            }
+        };
+        let path = String::from_utf8_lossy(path).into_owned();
+        return Err(Error::BadPath { path, reason });
+    }
+    Ok(parts)
+}
