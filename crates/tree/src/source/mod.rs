@@ -1,1 +1,5 @@
-//! Where trees come from.
+//! Where trees come from: a tar archive, a folder, or a distribution's packages.
+
+pub mod debian;
+pub mod dir;
+pub mod tar;

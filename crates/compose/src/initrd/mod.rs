@@ -1,0 +1,160 @@
+//! Composes the initrd from the OS tree itself: the same systemd, the same libraries, no other tool.
+//!
+//! [`contents`] lists what goes in; [`elf`] adds the libraries that takes, [`modules`] the kernel modules.
+//! The result is a tree that PID 1 can run from: systemd in the initrd, systemd on the real root.
+
+mod contents;
+mod elf;
+mod modules;
+
+use twinhull_tree::{Kind, Node, Tree};
+
+use crate::{Error, Result};
+
+pub use contents::Profile;
+
+/// What determines an initrd besides the tree.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Kernel release whose modules go in.
+    pub kernel: String,
+    /// Which machines' drivers go in.
+    pub profile: Profile,
+    /// Further kernel modules by name.
+    pub extra_modules: Vec<String>,
+}
+
+/// Composes the initrd of the hermetic tree `os`.
+///
+/// Returns [`Error::Lacks`] for a missing program or unit, [`Error::Library`] for a missing library, and
+/// [`Error::LibcTooOld`] when Twinhull's own programs don't run on the tree's C library.
+pub fn make(os: &Tree, options: &Options) -> Result<Tree> {
+    let mut initrd = Initrd { os, tree: Tree::new(), elf: elf::Resolver::new(os)? };
+    for dir in ["dev", "proc", "run", "sys", "sysroot", "sysusr/usr", "tmp", "var/tmp", "etc", "root"] {
+        initrd.tree.insert(dir, Node::directory())?;
+    }
+    for (name, node) in os.root().entries().into_iter().flatten() {
+        if let Kind::Symlink(_) = node.kind {
+            initrd.tree.insert(name, node.clone())?;
+        }
+    }
+    for program in contents::PROGRAMS {
+        initrd.program(program)?;
+    }
+    for program in contents::OPTIONAL_PROGRAMS {
+        if os.exists(program) {
+            initrd.program(program)?;
+        }
+    }
+    for library in initrd.elf.dlopen_libraries(contents::DLOPEN_FEATURES)? {
+        initrd.copy(&library)?;
+    }
+    for path in contents::FILES {
+        initrd.copy(path)?;
+    }
+    for path in contents::OPTIONAL_FILES {
+        if os.exists(path) {
+            initrd.copy(path)?;
+        }
+    }
+    for unit in contents::UNITS {
+        initrd.copy(&format!("{}/{unit}", contents::UNIT_DIR))?;
+    }
+    for (unit, dir) in contents::WANTS {
+        let target = format!(
+            "../{}",
+            unit.split_once('@').map_or((*unit).to_owned(), |(a, b)| {
+                format!("{a}@.{}", b.rsplit_once('.').map_or("service", |(_, suffix)| suffix))
+            })
+        );
+        initrd.tree.insert(format!("{}/{dir}/{unit}", contents::UNIT_DIR), Node::symlink(target))?;
+    }
+    initrd.own_files()?;
+    modules::add(os, &mut initrd.tree, options)?;
+    initrd.tree.insert("init", Node::symlink("usr/lib/systemd/systemd"))?;
+    initrd.tree.insert("etc/machine-id", Node::file(""))?;
+    initrd.tree.insert("etc/initrd-release", Node::symlink("../usr/lib/os-release"))?;
+    initrd.tree.insert("etc/hostname", Node::file("initrd\n"))?;
+    initrd.tree.insert(
+        "etc/nsswitch.conf",
+        Node::file("passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"),
+    )?;
+    initrd.users()?;
+    Ok(initrd.tree)
+}
+
+struct Initrd<'a> {
+    os: &'a Tree,
+    tree: Tree,
+    elf: elf::Resolver<'a>,
+}
+
+impl Initrd<'_> {
+    /// Copies a program with every library it needs.
+    fn program(&mut self, path: &str) -> Result<()> {
+        self.copy(path)?;
+        for library in self.elf.closure(path)? {
+            self.copy(&library)?;
+        }
+        Ok(())
+    }
+
+    /// Copies what is at `path`; of a symbolic link, the link and what it leads to.
+    fn copy(&mut self, path: &str) -> Result<()> {
+        let lacks = || {
+            Error::Lacks {
+            what: "file for the initrd",
+            path: path.to_owned(),
+            advice: "add the package that has it; docs/reference/base-packages.md lists the packages of a bootable tree".into(),
+        }
+        };
+        let (real, node) = self.os.resolve(path)?.ok_or_else(lacks)?;
+        self.tree.insert(&real, node.clone())?;
+        let parents_real = match path.rsplit_once('/') {
+            Some((dir, name)) => self.os.resolve(dir)?.map(|(dir, _)| format!("{dir}/{name}")),
+            None => None,
+        };
+        if let Some(at) = parents_real
+            && at != real
+            && let Some(link) = self.os.get(&at)
+        {
+            self.tree.insert(&at, link.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Twinhull's programs and units that are meant for the initrd: /usr/lib/twinhull/initrd mirrors it.
+    fn own_files(&mut self) -> Result<()> {
+        let base = b"/usr/lib/twinhull/initrd";
+        let files: Vec<(Vec<u8>, Node)> = self
+            .os
+            .walk_from(base)
+            .filter(|(_, n)| n.entries().is_none())
+            .map(|(p, n)| (p[base.len()..].to_vec(), n.clone()))
+            .collect();
+        for (path, node) in files {
+            self.tree.insert([b"/usr/lib".as_slice(), &path].concat(), node)?;
+        }
+        for program in contents::OWN_PROGRAMS {
+            self.program(program)?;
+            self.elf.check_libc(program)?;
+        }
+        Ok(())
+    }
+
+    /// Only the users and groups that udev rules and units of the initrd name.
+    fn users(&mut self) -> Result<()> {
+        for file in ["passwd", "group"] {
+            let text = self.os.read_text(format!("/usr/share/factory/etc/{file}"))?;
+            // Group members are of no use here.
+            let kept: String = text
+                .lines()
+                .map(|l| l.split(':').collect::<Vec<_>>())
+                .filter(|f| f.len() > 3 && (file == "group" || contents::USERS.contains(&f[0])))
+                .map(|f| if file == "group" { format!("{}:x:{}:\n", f[0], f[2]) } else { f.join(":") + "\n" })
+                .collect();
+            self.tree.insert(format!("etc/{file}"), Node::file(kept))?;
+        }
+        Ok(())
+    }
+}

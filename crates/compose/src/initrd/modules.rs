@@ -1,0 +1,59 @@
+//! Kernel modules of the initrd: the closure of a list, unpacked, with indexes of their own.
+//!
+//! They are carried uncompressed: the initrd is compressed as a whole, and the boot need not unpack each.
+
+use twinhull_osdb::{IndexOptions, ModuleDb, decompress_module};
+use twinhull_tree::{Kind, Node, Tree};
+
+use super::{Options, contents};
+use crate::{Error, Result};
+
+/// Largest module that is unpacked, in bytes.
+const MODULE_LIMIT: u64 = 64 << 20;
+
+/// Adds modules and indexes to `initrd`.
+///
+/// Returns the database's error for an unknown module of the required ones or of the spec's.
+pub(super) fn add(os: &Tree, initrd: &mut Tree, options: &Options) -> Result<()> {
+    let db = ModuleDb::from_index(os, &options.kernel)?;
+    let mut names: Vec<String> = contents::REQUIRED_MODULES.iter().map(|n| (*n).to_owned()).collect();
+    names.extend(options.extra_modules.iter().cloned());
+    // A driver that this kernel doesn't have is no error, an unknown name in the spec is.
+    names.extend(
+        options.profile.drivers().into_iter().filter(|n| db.closure(&[n]).is_ok()).map(str::to_owned),
+    );
+    let paths = db.closure(&names)?;
+    let dir = db.directory();
+    for path in &paths {
+        let packed = os.read(format!("{dir}/{path}"))?;
+        let (name, bytes) = decompress_module(path, &packed, MODULE_LIMIT)?;
+        initrd.insert(format!("{dir}/{name}"), Node::file(bytes))?;
+    }
+    for (name, bytes) in db.subset(&paths)?.index_files(&IndexOptions { decompressed: true })? {
+        initrd.insert(format!("{dir}/{name}"), Node::file(bytes))?;
+    }
+    for name in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
+        if let Some(Node { kind: Kind::File(data), .. }) = os.get(format!("{dir}/{name}")) {
+            initrd.insert(format!("{dir}/{name}"), Node::file(data.content.clone()))?;
+        }
+    }
+    // These have no hardware to announce them.
+    let always = "dm_mod\ndm_verity\nerofs\n";
+    initrd.insert("/usr/lib/modules-load.d/twinhull.conf", Node::file(always))?;
+    for path in &paths {
+        if initrd
+            .get(format!(
+                "{dir}/{}",
+                path.trim_end_matches(".xz").trim_end_matches(".zst").trim_end_matches(".gz")
+            ))
+            .is_none()
+        {
+            return Err(Error::Lacks {
+                what: "kernel module",
+                path: format!("{dir}/{path}"),
+                advice: "the tree's modules.dep names it; reinstall the kernel package in the tree".into(),
+            });
+        }
+    }
+    Ok(())
+}

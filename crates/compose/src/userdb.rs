@@ -1,0 +1,303 @@
+//! Users and groups, settled at build time.
+//!
+//! Packages declare system users in sysusers.d(5) fragments that systemd would apply at boot. Here they are
+//! merged into passwd, group, shadow and gshadow once, with numbers that depend only on the fragments, so
+//! that no boot has to.
+
+use std::collections::BTreeMap;
+
+use twinhull_tree::{Metadata, Node, Tree};
+
+use crate::{Error, Result};
+
+/// Where automatic numbers start, counting down, as systemd-sysusers does.
+const SYSTEM_MAX: u32 = 999;
+const SYSTEM_MIN: u32 = 100;
+
+/// A user or group that a fragment asks for.
+#[derive(Debug)]
+struct Entry {
+    kind: char,
+    name: String,
+    id: String,
+    gecos: String,
+    home: String,
+    shell: String,
+}
+
+/// Adds every missing user, group and membership of /usr/lib/sysusers.d to the tree's databases.
+///
+/// Returns [`Error::Config`] for a line that can't be understood and [`Error::Lacks`] when no number is left.
+pub(crate) fn complete(tree: &mut Tree) -> Result<()> {
+    let mut db = Database::read(tree)?;
+    let entries = fragments(tree)?;
+    // Groups with fixed numbers first, then everything with fixed numbers, then the rest.
+    for pass in 0..3 {
+        for entry in &entries {
+            let fixed = entry.id.split(':').next().is_some_and(|i| i.parse::<u32>().is_ok());
+            let now = match entry.kind {
+                'g' => {
+                    if fixed {
+                        0
+                    } else {
+                        2
+                    }
+                }
+                'u' => {
+                    if fixed {
+                        1
+                    } else {
+                        2
+                    }
+                }
+                _ => continue,
+            };
+            if now == pass {
+                db.add(entry)?;
+            }
+        }
+    }
+    for entry in entries.iter().filter(|e| e.kind == 'm') {
+        db.add_member(&entry.id, &entry.name);
+    }
+    db.write(tree)
+}
+
+fn fragments(tree: &Tree) -> Result<Vec<Entry>> {
+    let mut files: BTreeMap<Vec<u8>, String> = BTreeMap::new();
+    for dir in ["/usr/lib/sysusers.d", "/etc/sysusers.d"] {
+        for name in tree.list(dir) {
+            if name.ends_with(b".conf") {
+                files.insert(name.clone(), format!("{dir}/{}", String::from_utf8_lossy(&name)));
+            }
+        }
+    }
+    let mut entries = Vec::new();
+    for path in files.values() {
+        for (index, line) in tree.read_text(path)?.lines().enumerate() {
+            let bad = |reason: &str| Error::Config {
+                path: path.clone(),
+                line: index + 1,
+                reason: reason.to_owned(),
+            };
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let words = words(line).ok_or_else(|| bad("a quotation mark is not closed"))?;
+            let field = |n: usize| words.get(n).filter(|w| *w != "-").cloned().unwrap_or_default();
+            let kind = field(0);
+            let Some(kind) = kind.trim_end_matches('!').chars().next().filter(|c| "ugmr".contains(*c)) else {
+                return Err(bad("the line must begin with u, g, m or r"));
+            };
+            if field(1).is_empty() || field(1).contains([':', '\n']) {
+                return Err(bad("a name is needed in the second column"));
+            }
+            entries.push(Entry {
+                kind,
+                name: field(1),
+                id: field(2),
+                gecos: field(3),
+                home: field(4),
+                shell: field(5),
+            });
+        }
+    }
+    Ok(entries)
+}
+
+/// Splits a line at blanks, keeping quoted parts together.
+fn words(line: &str) -> Option<Vec<String>> {
+    let mut all = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(q), c) if c == q => quote = None,
+            (Some(_), c) => word.get_or_insert_default().push(c),
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, c) if c.is_whitespace() => all.extend(word.take()),
+            (None, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    all.extend(word);
+    quote.is_none().then_some(all)
+}
+
+/// The four files as rows of fields.
+#[derive(Debug, Default)]
+struct Database {
+    passwd: Vec<Vec<String>>,
+    group: Vec<Vec<String>>,
+    shadow: Vec<Vec<String>>,
+    gshadow: Vec<Vec<String>>,
+}
+
+impl Database {
+    fn read(tree: &Tree) -> Result<Self> {
+        let rows = |name: &str, fields: usize| -> Result<Vec<Vec<String>>> {
+            let path = format!("/etc/{name}");
+            if tree.get(&path).is_none() {
+                return Ok(Vec::new());
+            }
+            let text = tree.read_text(&path)?;
+            let rows = text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()).map(|(index, line)| {
+                let row: Vec<String> = line.split(':').map(str::to_owned).collect();
+                if row.len() == fields {
+                    return Ok(row);
+                }
+                let reason = format!("{} fields, where {fields} are expected", row.len());
+                Err(Error::Config { path: path.clone(), line: index + 1, reason })
+            });
+            rows.collect()
+        };
+        Ok(Database {
+            passwd: rows("passwd", 7)?,
+            group: rows("group", 4)?,
+            shadow: rows("shadow", 9)?,
+            gshadow: rows("gshadow", 4)?,
+        })
+    }
+
+    fn add(&mut self, entry: &Entry) -> Result<()> {
+        let has_group = self.group.iter().any(|g| g[0] == entry.name);
+        if entry.kind == 'g' {
+            if !has_group {
+                let id = self.number(&entry.id, &entry.name)?;
+                self.add_group(&entry.name, id);
+            }
+            return Ok(());
+        }
+        if self.passwd.iter().any(|u| u[0] == entry.name) {
+            return Ok(());
+        }
+        let (uid, group) = entry.id.split_once(':').unwrap_or((&entry.id, ""));
+        let existing = self.group.iter().find(|g| g[0] == entry.name).map(|g| g[2].clone());
+        let uid =
+            self.number(if uid.is_empty() { existing.as_deref().unwrap_or("") } else { uid }, &entry.name)?;
+        let gid = if group.is_empty() {
+            match existing {
+                Some(gid) => gid,
+                None => {
+                    self.add_group(&entry.name, uid);
+                    uid.to_string()
+                }
+            }
+        } else if group.parse::<u32>().is_ok() {
+            group.to_owned()
+        } else {
+            let named = self.group.iter().find(|g| g[0] == group).map(|g| g[2].clone());
+            named.ok_or_else(|| Error::Lacks {
+                what: "group",
+                path: format!("{group} (of user {})", entry.name),
+                advice: "declare it in a sysusers.d fragment of the tree".into(),
+            })?
+        };
+        let or =
+            |value: &str, default: &str| if value.is_empty() { default.to_owned() } else { value.to_owned() };
+        let shell = or(&entry.shell, if uid == 0 { "/bin/sh" } else { "/usr/sbin/nologin" });
+        self.passwd.push(vec![
+            entry.name.clone(),
+            "x".into(),
+            uid.to_string(),
+            gid,
+            entry.gecos.clone(),
+            or(&entry.home, "/"),
+            shell,
+        ]);
+        let mut shadow = vec![String::new(); 9];
+        shadow[0] = entry.name.clone();
+        shadow[1] = "!*".into();
+        self.shadow.push(shadow);
+        Ok(())
+    }
+
+    fn add_group(&mut self, name: &str, id: u32) {
+        self.group.push(vec![name.to_owned(), "x".into(), id.to_string(), String::new()]);
+        self.gshadow.push(vec![name.to_owned(), "!*".into(), String::new(), String::new()]);
+    }
+
+    fn add_member(&mut self, group: &str, user: &str) {
+        for (rows, field) in [(&mut self.group, 3), (&mut self.gshadow, 3)] {
+            for row in rows.iter_mut().filter(|r| r[0] == group) {
+                let mut members: Vec<&str> = row[field].split(',').filter(|m| !m.is_empty()).collect();
+                if !members.contains(&user) {
+                    members.push(user);
+                    row[field] = members.join(",");
+                }
+            }
+        }
+    }
+
+    /// The number asked for, or the highest free one.
+    fn number(&self, asked: &str, name: &str) -> Result<u32> {
+        if let Ok(id) = asked.parse() {
+            return Ok(id);
+        }
+        let taken = |id: u32| {
+            let text = id.to_string();
+            self.passwd.iter().any(|u| u[2] == text) || self.group.iter().any(|g| g[2] == text)
+        };
+        (SYSTEM_MIN..=SYSTEM_MAX).rev().find(|id| !taken(*id)).ok_or_else(|| Error::Lacks {
+            what: "free system user number",
+            path: name.to_owned(),
+            advice: format!("all of {SYSTEM_MIN} to {SYSTEM_MAX} are taken"),
+        })
+    }
+
+    fn write(&self, tree: &mut Tree) -> Result<()> {
+        let shadow_gid =
+            self.group.iter().find(|g| g[0] == "shadow").and_then(|g| g[2].parse().ok()).unwrap_or(0);
+        for (name, rows, mode, gid) in [
+            ("passwd", &self.passwd, 0o644, 0),
+            ("group", &self.group, 0o644, 0),
+            ("shadow", &self.shadow, 0o640, shadow_gid),
+            ("gshadow", &self.gshadow, 0o640, shadow_gid),
+        ] {
+            let text: String = rows.iter().map(|row| row.join(":") + "\n").collect();
+            let mut node = Node::file(text);
+            node.meta = Metadata { gid, ..Metadata::root(mode) };
+            tree.insert(format!("/etc/{name}"), node)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_depend_only_on_the_fragments() {
+        let mut tree = Tree::new();
+        tree.insert("/etc/passwd", Node::file("root:x:0:0:root:/root:/bin/bash\n")).unwrap();
+        tree.insert("/etc/group", Node::file("root:x:0:\nsudo:x:27:me\n")).unwrap();
+        let conf = "# c\ng shadow 42\nu web - \"The web\" /srv -\nu fixed 998 - - /bin/sh\nu! app 500:web\nm web sudo\n";
+        tree.insert("/usr/lib/sysusers.d/x.conf", Node::file(conf)).unwrap();
+        complete(&mut tree).unwrap_err(); // group web of app does not exist yet: fixed numbers come first
+        let conf = conf.replace("500:web", "500");
+        tree.insert("/usr/lib/sysusers.d/x.conf", Node::file(conf)).unwrap();
+        complete(&mut tree).unwrap();
+        assert_eq!(
+            tree.read_text("/etc/passwd").unwrap(),
+            "root:x:0:0:root:/root:/bin/bash\nfixed:x:998:998::/:/bin/sh\napp:x:500:500::/:/usr/sbin/nologin\n\
+             web:x:999:999:The web:/srv:/usr/sbin/nologin\n"
+        );
+        assert!(tree.read_text("/etc/group").unwrap().contains("sudo:x:27:me,web\n"));
+        assert_eq!(tree.get("/etc/shadow").unwrap().meta.gid, 42);
+        let before = tree.read("/etc/passwd").unwrap();
+        complete(&mut tree).unwrap();
+        assert_eq!(tree.read("/etc/passwd").unwrap(), before);
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        let mut tree = Tree::new();
+        tree.insert("/usr/lib/sysusers.d/x.conf", Node::file("\nz nonsense\n")).unwrap();
+        let error = complete(&mut tree).unwrap_err().to_string();
+        assert!(error.starts_with("/usr/lib/sysusers.d/x.conf:2:"), "{error}");
+    }
+}

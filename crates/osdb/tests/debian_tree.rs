@@ -1,0 +1,109 @@
+//! All databases against the ones in a real, installed system tree.
+//!
+//! A distribution's packages ran `ldconfig`, `journalctl`, `systemd-hwdb` and `depmod` when the
+//! tree was made, so it carries the newest tools' output. Ignored unless asked for, since it
+//! needs such a tree in a directory: `TWINHULL_OSDB_TREE=DIR cargo test -- --ignored`.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use common::load;
+use twinhull_osdb::{
+    HwdbReader, IndexOptions, ModuleDb, catalog, hwdb, ld_cache, parse_catalog, parse_ld_cache,
+};
+use twinhull_tree::Tree;
+
+fn tree() -> Tree {
+    let dir = std::env::var_os("TWINHULL_OSDB_TREE").expect("TWINHULL_OSDB_TREE names no directory");
+    load(&PathBuf::from(dir))
+}
+
+fn version(tree: &Tree) -> String {
+    let name = tree.list("/usr/lib/modules").into_iter().next().expect("the tree has no kernel");
+    String::from_utf8(name).unwrap()
+}
+
+#[test]
+#[ignore = "needs an installed system tree"]
+fn linker_cache_is_that_of_ldconfig() {
+    let tree = tree();
+    let (ours, theirs) = (ld_cache(&tree).unwrap(), tree.read("/etc/ld.so.cache").unwrap());
+    assert_eq!(parse_ld_cache(&ours).unwrap(), parse_ld_cache(&theirs).unwrap());
+    let end = u32::from_le_bytes(theirs[32..36].try_into().unwrap()) as usize;
+    assert!(ours[..end] == theirs[..end], "same entries, other bytes");
+}
+
+#[test]
+#[ignore = "needs an installed system tree"]
+fn catalogue_is_that_of_journalctl() {
+    let tree = tree();
+    let theirs = tree.read("/var/lib/systemd/catalog/database").unwrap();
+    let ours = catalog(&tree).unwrap().unwrap();
+    assert_eq!(parse_catalog(&ours).unwrap(), parse_catalog(&theirs).unwrap());
+    assert!(ours == theirs, "same entries, other bytes");
+}
+
+#[test]
+#[ignore = "needs an installed system tree"]
+fn hardware_database_is_that_of_systemd_hwdb() {
+    let tree = tree();
+    let theirs = tree.read("/usr/lib/udev/hwdb.bin").unwrap();
+    let version = u64::from_le_bytes(theirs[8..16].try_into().unwrap());
+    let ours = hwdb(&tree, version).unwrap().unwrap();
+    let name = "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00";
+    let query = |data: &[u8]| HwdbReader::parse(data).unwrap().query(name).unwrap();
+    assert_eq!(query(&ours), query(&theirs));
+    assert!(!query(&ours).is_empty());
+    assert!(ours == theirs, "{} bytes differ from {}", ours.len(), theirs.len());
+}
+
+#[test]
+#[ignore = "needs an installed system tree"]
+fn indices_are_those_of_depmod() {
+    let tree = tree();
+    let version = version(&tree);
+    let started = std::time::Instant::now();
+    let scanned = ModuleDb::scan(&tree, &version).unwrap();
+    println!("{} modules scanned in {:?}", scanned.paths().count(), started.elapsed());
+    let started = std::time::Instant::now();
+    let indexed = ModuleDb::from_index(&tree, &version).unwrap();
+    println!("indices read in {:?}", started.elapsed());
+    let options = IndexOptions::default();
+    for (how, db) in [("scan", &scanned), ("index", &indexed)] {
+        let mut wrong = BTreeMap::new();
+        for (name, ours) in db.index_files(&options).unwrap() {
+            let theirs = tree.read(format!("{}/{name}", db.directory())).unwrap();
+            let set = |data: &[u8]| -> BTreeSet<Vec<u8>> {
+                data.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect()
+            };
+            // kmod lists symbols in the order of its hash table.
+            let same = if name == "modules.symbols" { set(&ours) == set(&theirs) } else { ours == theirs };
+            if !same {
+                wrong.insert(name, (ours.len(), theirs.len()));
+            }
+        }
+        assert!(wrong.is_empty(), "by {how}, ours and theirs: {wrong:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs an installed system tree"]
+fn closures_agree_however_they_are_read() {
+    let tree = tree();
+    let version = version(&tree);
+    let (scanned, indexed) =
+        (ModuleDb::scan(&tree, &version).unwrap(), ModuleDb::from_index(&tree, &version).unwrap());
+    let names =
+        ["virtio_net", "nvme", "xfs", "vfat", "dm-verity", "overlay", "erofs", "btrfs", "crc32c", "ext4"];
+    let names: Vec<&str> = names.into_iter().filter(|n| indexed.closure(&[n]).is_ok()).collect();
+    println!("{names:?}");
+    let paths = indexed.closure(&names).unwrap();
+    println!("{paths:#?}");
+    assert!(paths.len() > 8 && names.len() > 6);
+    assert_eq!(paths, scanned.closure(&names).unwrap());
+    println!("{:?}", indexed.firmware(&tree, &paths).unwrap());
+}

@@ -1,0 +1,131 @@
+//! The spec as types. Defaults are here; what they mean is in docs/reference/spec.md.
+
+use serde::{Deserialize, Serialize};
+
+/// A whole spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Spec {
+    /// What the image is called.
+    pub image: Image,
+    /// Where the OS tree comes from.
+    pub tree: TreeSource,
+    /// How the image behaves as a system.
+    #[serde(default)]
+    pub system: System,
+    /// How it boots.
+    #[serde(default)]
+    pub boot: Boot,
+    /// How the disk is laid out.
+    #[serde(default)]
+    pub disk: Disk,
+}
+
+/// `image:`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Image {
+    /// Name: lower-case letters, digits, `-` and `.`, at most 20 characters.
+    pub id: String,
+    /// Version: letters, digits and `.~^-`, at most 16 characters.
+    pub version: String,
+    /// CPU architecture.
+    #[serde(default = "default_arch")]
+    pub arch: String,
+    /// Kernel release to use when the tree has several.
+    pub kernel: Option<String>,
+    /// Latest time stamp of any file, seconds since 1970.
+    pub timestamp: Option<i64>,
+}
+
+fn default_arch() -> String {
+    "x86-64".into()
+}
+
+/// `tree:`, exactly one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TreeSource {
+    /// Packages of a Debian suite.
+    Debian(Debian),
+    /// A tar archive, relative to the spec.
+    Tar(String),
+    /// A folder, relative to the spec.
+    Dir(String),
+}
+
+/// `tree.debian:`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Debian {
+    /// Suite, for example `trixie`.
+    pub suite: String,
+    /// Packages besides the base system's.
+    #[serde(default)]
+    pub packages: Vec<String>,
+    /// Kernel package.
+    pub kernel: Option<String>,
+    /// Mirror; mmdebstrap's own default without one.
+    pub mirror: Option<String>,
+}
+
+/// `system:`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct System {
+    /// Host name where no cloud gives one.
+    pub hostname: Option<String>,
+    /// Units to enable besides the base system's.
+    #[serde(default)]
+    pub enable: Vec<String>,
+}
+
+/// `boot:`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Boot {
+    /// Which machines' drivers go into the initrd.
+    pub profile: Profile,
+    /// Further kernel modules for the initrd.
+    pub modules: Vec<String>,
+    /// Words for the kernel command line.
+    pub cmdline: Vec<String>,
+    /// What a failed initrd does.
+    pub emergency: Emergency,
+}
+
+/// `boot.profile:`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// virtio only.
+    Virtio,
+    /// Every cloud Twinhull knows.
+    #[default]
+    Cloud,
+    /// Real machines too.
+    BareMetal,
+}
+
+/// `boot.emergency:`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Emergency {
+    /// Say why and reboot, so that boot counting can choose another version.
+    #[default]
+    Reboot,
+    /// Wait for a person.
+    Shell,
+}
+
+/// `disk:`; sizes as `512M`, `2G`. Without one, the builder takes what the content needs with room to grow.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Disk {
+    /// EFI system partition.
+    pub esp: Option<String>,
+    /// Each usr slot.
+    pub usr: Option<String>,
+    /// Room for /var in the image file itself.
+    pub var: Option<String>,
+}

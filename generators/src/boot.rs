@@ -1,0 +1,179 @@
+//! Emits the mounts of /var and of the ESP, and the unit that grows the disk.
+//!
+//! In the initrd: `twinhull-repart.service`, which finds the disk the machine booted from, lets
+//! systemd-repart make and grow /var on it, and `sysroot-var.mount`, which mounts that very partition. On the
+//! real root: `efi.automount` for the ESP that systemd-boot came from. A second disk with the same labels
+//! is never touched, because nothing here looks at labels.
+
+use crate::{Context, Result, disk, efi, unit};
+
+/// Where the disk helper leaves a link to the /var partition.
+pub const VAR_LINK: &str = "/run/twinhull/dev/var";
+
+/// File that tells the disk helper which partition systemd-boot came from.
+pub const BOOT_PARTITION: &str = "/run/twinhull/boot-partition";
+
+/// The generator.
+pub fn generate(context: &Context) -> Result<()> {
+    let loader = efi::loader_partition(context);
+    if context.initrd { initrd(context, loader.as_deref()) } else { real_root(context, loader.as_deref()) }
+}
+
+fn initrd(context: &Context, loader: Option<&str>) -> Result<()> {
+    // Without a hash this isn't one of our UKIs: somebody else's rescue boot.
+    let Some(hash) = context.option("usrhash") else { return Ok(()) };
+    let data = disk::data_partition_uuid(&hash)?;
+    fs_err::create_dir_all(context.path("/run/twinhull"))?;
+    fs_err::write(context.path(BOOT_PARTITION), loader.unwrap_or(&data))?;
+    let partition = unit::escape_path(&format!("/dev/disk/by-partuuid/{}", loader.unwrap_or(&data)));
+    context.write_unit(
+        "twinhull-repart.service",
+        &format!(
+            "[Unit]\n\
+             Description=Make and grow /var on the boot disk\n\
+             DefaultDependencies=no\n\
+             Requires=sysusr-usr.mount\n\
+             Wants={partition}.device\n\
+             After=sysusr-usr.mount {partition}.device\n\
+             Before=initrd-root-fs.target sysroot-var.mount shutdown.target initrd-switch-root.target\n\
+             Conflicts=shutdown.target initrd-switch-root.target\n\
+             OnFailure=emergency.target\n\
+             OnFailureJobMode=replace-irreversibly\n\
+             \n\
+             [Service]\n\
+             Type=oneshot\n\
+             RemainAfterExit=yes\n\
+             StandardOutput=journal+console\n\
+             StandardError=journal+console\n\
+             ExecStart=/usr/lib/twinhull/twinhull-disk repart\n\
+             TimeoutStartSec=5min\n"
+        ),
+    )?;
+    context.write_unit(
+        "sysroot-var.mount",
+        &format!(
+            "[Unit]\n\
+             Description=/var of the real root\n\
+             DefaultDependencies=no\n\
+             Requires=twinhull-repart.service sysroot.mount\n\
+             After=twinhull-repart.service sysroot.mount\n\
+             Before=initrd-root-fs.target\n\
+             OnFailure=emergency.target\n\
+             OnFailureJobMode=replace-irreversibly\n\
+             \n\
+             [Mount]\n\
+             What={VAR_LINK}\n\
+             Where=/sysroot/var\n\
+             Type=ext4\n\
+             Options=rw,nodev,nosuid\n"
+        ),
+    )?;
+    context.pull_in("initrd-root-fs.target", "requires", "sysroot-var.mount")?;
+    context.write_unit(
+        "twinhull-growfs.service",
+        "[Unit]\n\
+         Description=Grow the file system of /var\n\
+         DefaultDependencies=no\n\
+         ConditionPathExists=/run/twinhull/grow-var\n\
+         Requires=sysroot-var.mount\n\
+         After=sysroot-var.mount\n\
+         Before=initrd-root-fs.target initrd-switch-root.target\n\
+         Conflicts=initrd-switch-root.target\n\
+         \n\
+         [Service]\n\
+         Type=oneshot\n\
+         ExecStart=/usr/lib/systemd/systemd-growfs /sysroot/var\n",
+    )?;
+    context.pull_in("initrd-root-fs.target", "wants", "twinhull-growfs.service")
+}
+
+fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
+    let Some(loader) = loader else { return Ok(()) };
+    context.write_unit(
+        "efi.mount",
+        &format!(
+            "[Unit]\n\
+             Description=EFI System Partition\n\
+             Documentation=man:systemd-boot(7)\n\
+             \n\
+             [Mount]\n\
+             What=/dev/disk/by-partuuid/{loader}\n\
+             Where=/efi\n\
+             Type=vfat\n\
+             Options=rw,nodev,nosuid,noexec,nosymfollow,umask=0077,fmask=0177,dmask=0077\n"
+        ),
+    )?;
+    context.write_unit(
+        "efi.automount",
+        "[Unit]\n\
+         Description=EFI System Partition, mounted when used\n\
+         Documentation=man:systemd-boot(7)\n\
+         \n\
+         [Automount]\n\
+         Where=/efi\n\
+         TimeoutIdleSec=2min\n",
+    )?;
+    context.pull_in("local-fs.target", "wants", "efi.automount")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(initrd: bool, cmdline: &str, loader: bool) -> (tempfile::TempDir, Context) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        let units = dir.path().join("units");
+        for path in ["proc", "run", "sys/firmware/efi/efivars"] {
+            fs_err::create_dir_all(root.join(path)).unwrap();
+        }
+        fs_err::create_dir_all(&units).unwrap();
+        fs_err::write(root.join("proc/cmdline"), cmdline).unwrap();
+        if loader {
+            let text: Vec<u8> =
+                "0123ABCD-0000-4000-8000-00000000BEEF\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let name = "sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+            fs_err::write(root.join(name), [vec![6, 0, 0, 0], text].concat()).unwrap();
+        }
+        (dir, Context { root, units, initrd })
+    }
+
+    const HASH: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    #[test]
+    fn the_initrd_waits_for_the_partition_systemd_boot_came_from() {
+        let (_dir, context) = context(true, &format!("quiet usrhash={HASH}"), true);
+        generate(&context).unwrap();
+        let unit = fs_err::read_to_string(context.units.join("twinhull-repart.service")).unwrap();
+        assert!(unit.contains("by\\x2dpartuuid-0123abcd\\x2d0000"), "{unit}");
+        assert!(context.units.join("initrd-root-fs.target.requires/sysroot-var.mount").exists());
+        assert!(!context.units.join("efi.mount").exists());
+    }
+
+    #[test]
+    fn without_efi_the_hash_names_the_partition() {
+        let (_dir, context) = context(true, &format!("usrhash={HASH}"), false);
+        generate(&context).unwrap();
+        let text = fs_err::read_to_string(context.path(BOOT_PARTITION)).unwrap();
+        assert_eq!(text, "00010203-0405-0607-0809-0a0b0c0d0e0f");
+    }
+
+    #[test]
+    fn other_boots_are_left_alone() {
+        for (initrd, cmdline) in [(true, "root=/dev/sda1"), (false, "")] {
+            let (_dir, context) = context(initrd, cmdline, false);
+            generate(&context).unwrap();
+            assert_eq!(fs_err::read_dir(&context.units).unwrap().count(), 0);
+        }
+        let (_dir, context) = context(true, "usrhash=xyz", false);
+        assert!(generate(&context).is_err());
+    }
+
+    #[test]
+    fn the_real_root_mounts_the_esp_it_came_from() {
+        let (_dir, context) = context(false, "", true);
+        generate(&context).unwrap();
+        let unit = fs_err::read_to_string(context.units.join("efi.mount")).unwrap();
+        assert!(unit.contains("What=/dev/disk/by-partuuid/0123abcd-0000-4000-8000-00000000beef"), "{unit}");
+    }
+}

@@ -1,0 +1,316 @@
+//! The metadata service: a small HTTP server on the host's loopback, and the pipe QEMU puts between it
+//! and the guest.
+//!
+//! Every bound is on purpose, as the guest is not trusted: the size of a request's head, the time it may
+//! take, the number of connections at once. An answer always ends its connection.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::source::sibling;
+
+/// The first argument that makes `runvm` a pipe.
+pub const PIPE_WORD: &str = "internal-pipe";
+
+const HEAD_MAX: usize = 8 * 1024;
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+const CONNECTIONS_MAX: usize = 16;
+const LOG_MAX: usize = 1000;
+
+/// What is served: path and body. An empty body is answered with 204.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Documents(BTreeMap<String, Vec<u8>>);
+
+impl Documents {
+    /// Serves `body` at `path`.
+    pub(crate) fn add(&mut self, path: &str, body: Vec<u8>) {
+        self.0.insert(path.to_owned(), body);
+    }
+
+    /// The body at `path`.
+    #[cfg(test)]
+    pub(crate) fn get(&self, path: &str) -> Option<&[u8]> {
+        self.0.get(path).map(Vec::as_slice)
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    documents: Documents,
+    over: AtomicBool,
+    open: AtomicUsize,
+    log: Mutex<Vec<String>>,
+}
+
+/// The running service; it stops when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    port: u16,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves `documents` on a free port of the loopback.
+    pub(crate) fn start(documents: Documents) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .context("the metadata service found no free port on the loopback")?;
+        let port = listener.local_addr().context("the metadata service has no address")?.port();
+        let shared = Arc::new(Shared {
+            documents,
+            over: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            log: Mutex::default(),
+        });
+        let serving = shared.clone();
+        let thread = Some(std::thread::spawn(move || serve(&listener, &serving)));
+        Ok(Server { port, shared, thread })
+    }
+
+    /// The port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The requests so far, as `METHOD PATH STATUS`.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::SeqCst);
+        // Wakes the listener.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(listener: &TcpListener, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        if shared.over.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(stream) = stream else {
+            std::thread::sleep(Duration::from_millis(50));
+            continue;
+        };
+        if shared.open.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX {
+            shared.open.fetch_sub(1, Ordering::SeqCst);
+            continue;
+        }
+        let shared = shared.clone();
+        std::thread::spawn(move || {
+            let _ = converse(stream, &shared);
+            shared.open.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+}
+
+fn converse(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
+    stream.set_write_timeout(Some(WRITE_PATIENCE))?;
+    let deadline = Instant::now() + HEAD_PATIENCE;
+    let mut head = Vec::new();
+    let mut buffer = [0; 1024];
+    let complete = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let got = stream.read(&mut buffer)?;
+        if got == 0 {
+            return Ok(());
+        }
+        head.extend_from_slice(&buffer[..got]);
+        if let Some(end) = end_of_head(&head) {
+            // Not one byte over, even when it came with the last piece.
+            break end <= HEAD_MAX;
+        }
+        if head.len() > HEAD_MAX {
+            break false;
+        }
+    };
+    let (answer, line) = if complete { answer(&head, &shared.documents) } else { too_large() };
+    {
+        let mut log = shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.len() < LOG_MAX {
+            log.push(line);
+        }
+    }
+    stream.write_all(&answer)?;
+    stream.shutdown(Shutdown::Write)
+}
+
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4)
+}
+
+fn response(status: &str, body: &[u8], with_body: bool) -> Vec<u8> {
+    let mut answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\n").into_bytes();
+    if !status.starts_with("204") {
+        let kind = "Content-Type: text/plain; charset=utf-8";
+        answer.extend_from_slice(format!("{kind}\r\nContent-Length: {}\r\n", body.len()).as_bytes());
+    }
+    answer.extend_from_slice(b"\r\n");
+    if with_body {
+        answer.extend_from_slice(body);
+    }
+    answer
+}
+
+fn too_large() -> (Vec<u8>, String) {
+    let status = "431 Request Header Fields Too Large";
+    (response(status, b"The head of the request is too large.\n", true), "- - 431".into())
+}
+
+/// The answer to a request, and its line in the log.
+fn answer(head: &[u8], documents: &Documents) -> (Vec<u8>, String) {
+    let line = head.split(|&b| b == b'\r').next().unwrap_or_default();
+    let words: Vec<_> = std::str::from_utf8(line).unwrap_or_default().split(' ').collect();
+    let (method, target) = match words[..] {
+        [method, target, "HTTP/1.1" | "HTTP/1.0"] if target.starts_with('/') => (method, target),
+        _ => return (response("400 Bad Request", b"This is not an HTTP request.\n", true), "- - 400".into()),
+    };
+    let path = target.split('?').next().unwrap_or_default();
+    let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+    let (status, body): (_, &[u8]) = match (method, documents.0.get(path)) {
+        ("GET" | "HEAD", Some(body)) if body.is_empty() => ("204 No Content", b""),
+        ("GET" | "HEAD", Some(body)) => ("200 OK", body),
+        ("GET" | "HEAD", None) => ("404 Not Found", b"not found\n"),
+        _ => ("405 Method Not Allowed", b"Only GET and HEAD are answered.\n"),
+    };
+    (response(status, body, method != "HEAD"), format!("{method} {target} {}", &status[..3]))
+}
+
+/// What QEMU is to start for each connection, or why it cannot.
+pub(crate) fn pipe_command(helper: Option<&Path>, port: u16) -> Result<String> {
+    let helper = helper.map(Path::to_owned).or_else(|| sibling("runvm")).context(
+        "the program runvm was not found beside this one or in PATH; QEMU starts it for the guest's \
+         connections to the metadata service",
+    )?;
+    let helper = fs_err::canonicalize(helper)?;
+    let helper =
+        helper.to_str().context("the path of the program runvm is not UTF-8, which QEMU cannot take")?;
+    Ok(format!("'{}' {PIPE_WORD} {port}", helper.replace('\'', r"'\''")))
+}
+
+/// Copies between stdin/stdout, which QEMU made one socket, and a port of the loopback.
+///
+/// Says nothing: stderr is that same socket. Ends with either side, so nothing is left behind when the
+/// guest or the service goes away.
+pub fn pipe(port: u16) -> ExitCode {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_secs(5)) else {
+        return ExitCode::FAILURE;
+    };
+    let Ok(mut up) = stream.try_clone() else { return ExitCode::FAILURE };
+    std::thread::spawn(move || {
+        let _ = copy(&mut io::stdin().lock(), &mut up);
+        let _ = up.shutdown(Shutdown::Write);
+    });
+    let mut down = stream;
+    match copy(&mut down, &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Like `io::copy`, but hands each piece on at once.
+fn copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<()> {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(got) => {
+                to.write_all(&buffer[..got])?;
+                to.flush()?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server() -> Server {
+        let mut documents = Documents::default();
+        documents.add("/a", b"one\n".to_vec());
+        documents.add("/none", Vec::new());
+        Server::start(documents).unwrap()
+    }
+
+    fn ask(server: &Server, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).unwrap();
+        stream.write_all(request).unwrap();
+        let mut text = String::new();
+        let _ = stream.read_to_string(&mut text);
+        text
+    }
+
+    #[test]
+    fn documents_are_served() {
+        let server = server();
+        let full = ask(&server, b"GET /a?x=y HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert!(full.starts_with("HTTP/1.1 200 OK\r\n") && full.ends_with("\r\n\r\none\n"), "{full}");
+        assert!(full.contains("Content-Length: 4\r\n"), "{full}");
+        let head = ask(&server, b"HEAD /a/ HTTP/1.1\r\n\r\n");
+        assert!(head.contains("Content-Length: 4\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+        let none = ask(&server, b"GET /none HTTP/1.0\r\n\r\n");
+        assert!(none.starts_with("HTTP/1.1 204 ") && !none.contains("Content-Length"), "{none}");
+        assert!(ask(&server, b"GET /b HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
+        assert!(ask(&server, b"PUT /a HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
+        for bad in [&b"\xff\r\n\r\n"[..], b"GET /a\r\n\r\n", b"GET a HTTP/1.1\r\n\r\n", b"\r\n\r\n"] {
+            assert!(ask(&server, bad).starts_with("HTTP/1.1 400 "));
+        }
+        assert_eq!(server.log()[..2], ["GET /a?x=y 200".to_owned(), "HEAD /a/ 200".to_owned()]);
+    }
+
+    #[test]
+    fn a_head_may_be_just_so_long() {
+        let server = server();
+        let frame = "GET /a HTTP/1.1\r\nX: \r\n\r\n".len();
+        let request = |n: usize| format!("GET /a HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(n - frame));
+        assert!(ask(&server, request(HEAD_MAX).as_bytes()).starts_with("HTTP/1.1 200 "));
+        assert!(ask(&server, request(HEAD_MAX + 1).as_bytes()).starts_with("HTTP/1.1 431 "));
+    }
+
+    #[test]
+    fn too_many_connections_are_turned_away() {
+        let server = server();
+        let address = (Ipv4Addr::LOCALHOST, server.port());
+        let idle: Vec<_> = (0..CONNECTIONS_MAX).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut one_more = TcpStream::connect(address).unwrap();
+        assert_eq!(one_more.read(&mut [0; 1]).unwrap_or(0), 0);
+        drop(idle);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !ask(&server, b"GET /a HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 ") {
+            assert!(Instant::now() < deadline);
+        }
+    }
+
+    #[test]
+    fn a_helper_with_an_odd_name_is_quoted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("it's");
+        fs_err::write(&path, "").unwrap();
+        let command = pipe_command(Some(&path), 80).unwrap();
+        assert!(command.ends_with(r"/it'\''s' internal-pipe 80"), "{command}");
+    }
+}

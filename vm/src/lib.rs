@@ -1,0 +1,38 @@
+//! Boots a Twinhull image in QEMU, with as much of a cloud around it as the image asks for.
+//!
+//! The `runvm` program is [`cli`] around [`run`]; tests and the maintainers' tools call [`run`]
+//! themselves:
+//!
+//! ```no_run
+//! let outcome = runvm::run(&runvm::Options {
+//!     image: "server_1.raw".into(),
+//!     exec: Some("systemctl is-system-running --wait".into()),
+//!     timeout: Some(std::time::Duration::from_secs(600)),
+//!     capture: true,
+//!     ..Default::default()
+//! })?;
+//! assert_eq!(outcome.output, b"running\n");
+//! # anyhow::Ok(())
+//! ```
+//!
+//! Nothing is left behind: the image is never written to, temporary files live in one directory that
+//! goes away with the call, and QEMU dies with the thread that called [`run`].
+
+mod accel;
+pub mod cli;
+mod cloud;
+mod disk;
+mod exec;
+mod firmware;
+mod options;
+mod process;
+mod qemu;
+mod run;
+mod signals;
+mod smbios;
+mod source;
+mod streams;
+
+pub use cloud::http::{PIPE_WORD, pipe};
+pub use options::{Accel, Cloud, Console, Options};
+pub use run::{End, Outcome, dry_run, run};

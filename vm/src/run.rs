@@ -1,0 +1,385 @@
+//! One guest from beginning to end.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::accel::{self, Chosen};
+use crate::cloud::http::{Documents, Server, pipe_command};
+use crate::cloud::{hetzner, nocloud, public_keys};
+use crate::disk::{self, Format};
+use crate::exec::{self, Channel};
+use crate::options::{Cloud, Console, Options};
+use crate::process::{Supervised, TICK, tethered};
+use crate::qemu::{self, Plan};
+use crate::signals::Signals;
+use crate::streams::{Complaints, Follower, Terminal, printable, serial_text};
+use crate::{firmware, smbios, source};
+
+/// How many lines of the serial log are shown when a command never reported.
+const TAIL_LINES: usize = 40;
+
+/// Why a guest is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// It powered off (or rebooted, with [`Options::no_reboot`]), or QEMU was left by its monitor.
+    PowerOff,
+    /// The command of [`Options::exec`] ended with [`Outcome::status`].
+    Exec,
+    /// The command of [`Options::exec`] never reported its end.
+    NoReport,
+    /// QEMU itself failed.
+    Failed,
+    /// [`Options::timeout`] was over.
+    Timeout,
+    /// runvm was told to stop by this signal.
+    Signal(u8),
+}
+
+/// What became of a guest.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The exit status `runvm` ends with: the command's, 0, 124 after a time-out, 1 after a failure,
+    /// 128 and the signal's number after a signal.
+    pub status: u8,
+    /// Why the guest is no more.
+    pub end: End,
+    /// The command's output, with [`Options::capture`].
+    pub output: Vec<u8>,
+    /// The serial console's output; of a long one the end.
+    pub serial: String,
+    /// The requests to the metadata service, as `METHOD PATH STATUS`.
+    pub requests: Vec<String>,
+}
+
+/// Boots the guest `options` describe and returns when it is gone.
+///
+/// Returns an error when the guest could not be started. Call it on a thread that stays: the kernel
+/// kills QEMU when the calling thread ends.
+pub fn run(options: &Options) -> Result<Outcome> {
+    options.check()?;
+    let signals = Signals::watch(options.handle_signals)?;
+    match (start(options, &signals), signals.pending()) {
+        // What failed, failed because it was told to stop.
+        (Err(_), Some(signal)) => Ok(ended(End::Signal(signal))),
+        (outcome, _) => outcome,
+    }
+}
+
+/// Prepares all a guest needs, then starts it.
+fn start(options: &Options, signals: &Signals) -> Result<Outcome> {
+    let program = qemu::find()?;
+    let firmware = firmware::find()?;
+    let strings = strings(options)?;
+    let pieces = cloud_pieces(options)?;
+
+    let work = work_dir()?;
+    let dir = work.path();
+    let image = source::image(options, dir, signals)?;
+    let overlay_path = match &options.persist {
+        Some(path) => std::path::absolute(path)?,
+        None => dir.join("disk.qcow2"),
+    };
+    let overlay = disk::overlay(&image, &overlay_path, options.persist.is_some(), options.disk_size)?;
+    let vars = if options.persist.is_some() { overlay.vars } else { dir.join("vars") };
+    if !(overlay.reused && vars.exists()) {
+        firmware.copy_vars(&vars)?;
+    }
+    let cidata = pieces.cidata.then(|| dir.join("cidata.img"));
+    if let Some(path) = &cidata {
+        nocloud::write(options, path)?;
+    }
+    let server = pieces.documents.map(Server::start).transpose()?;
+    let pipe = server.as_ref().map(|s| pipe_command(options.helper.as_deref(), s.port())).transpose()?;
+    let channel = match &options.exec {
+        Some(_) => Some(Channel::listen(dir, options.capture)?),
+        None => None,
+    };
+    let accel = accel::choose(options.accel, &program, &firmware, signals)?;
+    if let Some(signal) = signals.pending() {
+        return Ok(ended(End::Signal(signal)));
+    }
+
+    let plan = Plan {
+        options,
+        program,
+        accel,
+        firmware,
+        vars,
+        disk: overlay.path,
+        extra: extra_disks(options)?,
+        cidata,
+        pipe,
+        strings,
+        // A log of the caller's may be a pipe or a terminal, which cannot be read back.
+        serial: dir.join("serial.log"),
+        dir: dir.to_owned(),
+        sockets: channel.as_ref().map_or(dir, Channel::dir).to_owned(),
+    };
+    plan.write_strings()?;
+    let mut outcome = attend(&plan, channel, signals)?;
+    if let Some(server) = server {
+        outcome.requests = server.log();
+    }
+    Ok(outcome)
+}
+
+/// The command line [`run`] would start QEMU with, quoted for a shell. Nothing is made; what has no name
+/// before the guest is started is a word in capitals.
+pub fn dry_run(options: &Options) -> Result<String> {
+    options.check()?;
+    let pieces = cloud_pieces(options)?;
+    let program = qemu::find()?;
+    let firmware = firmware::find()?;
+    let accel = accel::choose(options.accel, &program, &firmware, &Signals::default())?;
+    let dir = PathBuf::from("/TEMPORARY");
+    let disk = options.persist.clone().map(std::path::absolute).transpose()?;
+    let helper =
+        options.helper.clone().or_else(|| source::sibling("runvm")).unwrap_or_else(|| "runvm".into());
+    let plan = Plan {
+        options,
+        program,
+        accel,
+        vars: disk.as_deref().map_or_else(|| dir.join("vars"), disk::vars_beside),
+        disk: disk.unwrap_or_else(|| dir.join("disk.qcow2")),
+        firmware,
+        extra: extra_disks(options)?,
+        cidata: pieces.cidata.then(|| dir.join("cidata.img")),
+        pipe: pieces.documents.map(|_| format!("'{}' {} PORT", helper.display(), crate::PIPE_WORD)),
+        strings: strings(options)?,
+        serial: dir.join("serial.log"),
+        sockets: dir.clone(),
+        dir,
+    };
+    Ok(plan.argv().iter().map(|word| shell_quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" "))
+}
+
+fn shell_quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+struct CloudPieces {
+    documents: Option<Documents>,
+    cidata: bool,
+}
+
+fn cloud_pieces(options: &Options) -> Result<CloudPieces> {
+    Ok(match options.cloud {
+        Some(Cloud::Hetzner) => CloudPieces { documents: Some(hetzner::documents(options)?), cidata: false },
+        Some(Cloud::Nocloud) => CloudPieces { documents: None, cidata: true },
+        None => CloudPieces { documents: None, cidata: false },
+    })
+}
+
+/// The OEM strings of this guest.
+fn strings(options: &Options) -> Result<Vec<String>> {
+    let mut strings: Vec<_> = options.cmdline_extra.iter().map(|text| smbios::cmdline_extra(text)).collect();
+    if options.cloud.is_none() {
+        let keys = public_keys(options)?;
+        if !keys.is_empty() {
+            let value = format!("{}\n", keys.join("\n"));
+            strings.push(smbios::credential("ssh.authorized_keys.root", value.as_bytes()));
+        }
+        if let Some(name) = &options.hostname {
+            strings.push(smbios::credential("system.hostname", name.as_bytes()));
+        }
+    }
+    if options.autologin {
+        strings.push(smbios::credential(
+            "systemd.unit-dropin.serial-getty@ttyS0.service~50-runvm-autologin",
+            b"[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --noreset --noclear \
+              --keep-baud 115200,57600,38400,9600 - ${TERM}\n",
+        ));
+    }
+    if let Some(command) = &options.exec {
+        strings.extend(exec::strings(command)?);
+    }
+    strings.extend(options.credentials.iter().map(|(name, value)| smbios::credential(name, value)));
+    smbios::check(&strings)?;
+    Ok(strings)
+}
+
+fn extra_disks(options: &Options) -> Result<Vec<(PathBuf, Format)>> {
+    let disks = options.extra_disks.iter().map(|path| {
+        let path = fs_err::canonicalize(path).context("an extra disk cannot be used")?;
+        let format = Format::of(&path)?;
+        Ok((path, format))
+    });
+    disks.collect()
+}
+
+/// Our directory, which the overlay may fill: not in `/tmp`, as that is often memory.
+fn work_dir() -> Result<TempDir> {
+    let base = match std::env::var_os("TMPDIR") {
+        Some(dir) if !dir.is_empty() => PathBuf::from(dir),
+        _ if Path::new("/var/tmp").is_dir() => "/var/tmp".into(),
+        _ => std::env::temp_dir(),
+    };
+    let made = tempfile::Builder::new().prefix("runvm-").tempdir_in(&base);
+    made.with_context(|| {
+        format!("no temporary directory could be made in {}; set TMPDIR to another", base.display())
+    })
+}
+
+fn ended(end: End) -> Outcome {
+    let status = match end {
+        End::PowerOff | End::Exec => 0,
+        End::NoReport | End::Failed => 1,
+        End::Timeout => 124,
+        End::Signal(signal) => 128_u8.saturating_add(signal),
+    };
+    Outcome { status, end, output: Vec::new(), serial: String::new(), requests: Vec::new() }
+}
+
+/// Starts QEMU and stays with it.
+fn attend(plan: &Plan<'_>, channel: Option<Channel>, signals: &Signals) -> Result<Outcome> {
+    let options = plan.options;
+    let interactive = options.console == Console::Interactive;
+    fs_err::write(&plan.serial, "")?;
+    let terminal = Terminal::keep(interactive);
+    if interactive {
+        eprintln!(
+            "runvm: this is the guest's serial console; Ctrl-A X ends the guest, Ctrl-A H shows more keys"
+        );
+    }
+    let mut command = tethered(&plan.argv()).into_inner();
+    if interactive {
+        command.stdin(Stdio::inherit()).stdout(Stdio::inherit());
+    } else {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+    }
+    command.stderr(Stdio::piped());
+    let mut follower = Follower::start(&plan.serial, options)?;
+    let mut guest = Supervised::start(command, "QEMU")?;
+    let stderr = guest.child().stderr.take().context("QEMU has no stderr")?;
+    let complaints = Complaints::listen(stderr);
+
+    let waited = wait(plan, &mut guest, channel.as_ref(), &complaints, signals);
+    complaints.hush();
+    guest.stop()?;
+    complaints.join();
+    drop(terminal);
+    follower.stop();
+    let (reported, output) = channel.map(Channel::finish).unwrap_or_default();
+    let mut outcome = ended(match (waited?, reported) {
+        (End::PowerOff | End::Exec | End::Timeout, Some(_)) => End::Exec,
+        (End::PowerOff | End::Exec, None) if options.exec.is_some() => End::NoReport,
+        (end, _) => end,
+    });
+    if let (End::Exec, Some(status)) = (outcome.end, reported) {
+        outcome.status = status;
+    }
+    outcome.output = output;
+    outcome.serial = serial_text(&plan.serial)?;
+    explain(options, &outcome);
+    Ok(outcome)
+}
+
+/// Says on stderr what the exit status alone does not.
+fn explain(options: &Options, outcome: &Outcome) {
+    match outcome.end {
+        End::Timeout => {
+            let seconds = options.timeout.unwrap_or_default().as_secs();
+            eprintln!("runvm: the guest was killed after {seconds} s (--timeout)");
+        }
+        End::NoReport => {
+            eprintln!("runvm: the guest powered off before the command reported its exit status")
+        }
+        _ => {}
+    }
+    let unheard = matches!(outcome.end, End::Timeout | End::NoReport | End::Failed);
+    if unheard && options.exec.is_some() {
+        let lines: Vec<_> = outcome.serial.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+        if tail.is_empty() {
+            eprintln!("runvm: the serial console showed nothing");
+            return;
+        }
+        eprintln!("runvm: the last {} lines of the serial console:", tail.len());
+        for line in tail {
+            eprintln!("{}", printable(line));
+        }
+    }
+}
+
+/// Returns when the guest is gone or has to go.
+fn wait(
+    plan: &Plan<'_>,
+    guest: &mut Supervised,
+    channel: Option<&Channel>,
+    complaints: &Complaints,
+    signals: &Signals,
+) -> Result<End> {
+    let start = Instant::now();
+    let mut reported = None;
+    loop {
+        if let Some(status) = guest.ended()? {
+            return Ok(if status.success() { End::PowerOff } else { failed(status) });
+        }
+        if let Some(signal) = signals.pending() {
+            return Ok(End::Signal(signal));
+        }
+        if complaints.kvm_broken() {
+            ensure!(
+                plan.accel != Chosen::Kvm,
+                "KVM gave up on the guest (KVM internal error); try again with --accel tcg"
+            );
+        }
+        if let Some(channel) = channel {
+            if let Some(failure) = channel.failure() {
+                bail!(failure);
+            }
+            if reported.is_none() && channel.status().is_some() {
+                reported = Some(Instant::now());
+            }
+        }
+        if plan.options.timeout.is_some_and(|timeout| start.elapsed() > timeout) {
+            return Ok(End::Timeout);
+        }
+        if reported.is_some_and(|at| at.elapsed() > exec::POWEROFF_PATIENCE) {
+            eprintln!(
+                "runvm: the guest has not powered off {} s after the command ended, and is killed",
+                exec::POWEROFF_PATIENCE.as_secs()
+            );
+            return Ok(End::Exec);
+        }
+        std::thread::sleep(TICK);
+    }
+}
+
+fn failed(status: ExitStatus) -> End {
+    eprintln!("runvm: QEMU failed ({status})");
+    End::Failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strings_depend_on_the_cloud() {
+        let options = Options { hostname: Some("h".into()), autologin: true, ..Options::default() };
+        let plain = strings(&options).unwrap();
+        assert_eq!(plain[0], "io.systemd.credential:system.hostname=h");
+        assert!(plain[1].contains("serial-getty@ttyS0.service"));
+        let cloudy = Options { cloud: Some(Cloud::Hetzner), autologin: false, ..options };
+        assert!(strings(&cloudy).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_command_line_is_quoted() {
+        assert_eq!(shell_quoted("a=b,c"), "a=b,c");
+        assert_eq!(shell_quoted("it's"), r"'it'\''s'");
+        assert_eq!(shell_quoted(""), "''");
+    }
+}
