@@ -3,3 +3,8 @@
 mod model;
 
 pub use model::{Boot, Debian, Disk, Emergency, Image, Profile, Spec, System, TreeSource};
+
+/// Reads a spec.
+pub fn from_str(text: &str) -> Result<Spec, serde_saphyr::Error> {
+    serde_saphyr::from_str(text)
+}

@@ -1,0 +1,110 @@
+//! Writes the disk image: usr and its hash tree, then the UKI that names their root hash, then the ESP, and
+//! the partition table last.
+
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use anyhow::Result;
+use twinhull_disk::types::Arch;
+use twinhull_disk::{Layout, derive_uuid, slot, table};
+use twinhull_fsimg::{erofs, fat, verity};
+use twinhull_spec::Spec;
+use twinhull_sysutil::atomic::Replacement;
+use twinhull_sysutil::{digest, size};
+use uuid::Uuid;
+
+use super::esp::{self, Loader, Uki};
+use crate::progress::Progress;
+
+/// Everything that is decided before writing.
+pub(super) struct Plan<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) arch: Arch,
+    /// Origin of every identifier that isn't a hash.
+    pub(super) seed: Uuid,
+    pub(super) epoch: i64,
+    pub(super) layout: Layout,
+    pub(super) image: erofs::Image<'a>,
+    pub(super) uki: Uki<'a>,
+    pub(super) loader: &'a Loader,
+}
+
+/// A written image that is not yet in its place.
+#[derive(Debug)]
+pub(super) struct Written {
+    file: Replacement,
+    pub(super) root_hash: [u8; 32],
+    pub(super) cmdline: String,
+    pub(super) uki_name: String,
+    pub(super) uki_len: u64,
+    pub(super) uki_sha256: String,
+    pub(super) partitions: Vec<table::Partition>,
+}
+
+impl Written {
+    /// Puts the image in its place.
+    pub(super) fn commit(self) -> Result<()> {
+        Ok(self.file.commit(0o644)?)
+    }
+}
+
+/// Writes the image beside `path`; dropped without [`Written::commit`] it vanishes.
+pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result<Written> {
+    let layout = &plan.layout;
+    let (id, version) = (&plan.spec.image.id, &plan.spec.image.version);
+    // Label lengths are checked here, before anything is written.
+    layout.partitions(plan.arch, id, version, &[0; 32], plan.seed)?;
+    let mut output = Replacement::new(path)?;
+    let file = output.as_file_mut();
+    file.set_len(layout.disk)?;
+
+    let len = plan.image.len();
+    let step = progress.bytes("Writing /usr as EROFS", len);
+    let mut out = BufWriter::with_capacity(1 << 20, &mut *file);
+    out.seek(SeekFrom::Start(layout.usr(0)))?;
+    let options = erofs::Options {
+        uuid: derive_uuid(plan.seed, "erofs").into_bytes(),
+        build_time: u64::try_from(plan.epoch).unwrap_or(0),
+    };
+    plan.image.write(&options, &mut out, &mut |done| step.position(done))?;
+    out.flush()?;
+    drop(out);
+    step.done(&size::human(len));
+
+    let step = progress.step("Hashing it for dm-verity");
+    let options = verity::Options {
+        uuid: derive_uuid(plan.seed, "verity").into_bytes(),
+        salt: derive_uuid(plan.seed, "salt").as_bytes().repeat(2),
+    };
+    let root_hash = verity::write(file, layout.usr(0), len, layout.verity(0), &options)?;
+    let hash_text = digest::hex(&root_hash);
+    step.done(&hash_text[..16]);
+
+    let step = progress.step("Writing UKI and ESP");
+    let uki = plan.uki.build(&hash_text)?;
+    let (uki_len, uki_sha256) = (uki.len() as u64, digest::sha256_hex(&uki));
+    let uki_name = format!("{}+3.efi", slot::label(id, version));
+    let serial = u32::from_le_bytes(std::array::from_fn(|n| derive_uuid(plan.seed, "fat").into_bytes()[n]));
+    let fat_options = fat::Options {
+        size: layout.sizes.esp,
+        serial,
+        label: "ESP".into(),
+        time: u64::try_from(plan.epoch).unwrap_or(0),
+    };
+    file.seek(SeekFrom::Start(layout.esp()))?;
+    esp::write(plan.loader, (format!("EFI/Linux/{uki_name}"), uki), &fat_options, file)?;
+    let partitions = layout.partitions(plan.arch, id, version, &root_hash, plan.seed)?;
+    let table = table::Table { uuid: derive_uuid(plan.seed, "disk"), partitions };
+    table::write(file, &table)?;
+    step.done(&format!("{uki_name}, {}", size::human(uki_len)));
+    let cmdline = plan.uki.cmdline(&hash_text);
+    Ok(Written {
+        file: output,
+        root_hash,
+        cmdline,
+        uki_name,
+        uki_len,
+        uki_sha256,
+        partitions: table.partitions,
+    })
+}

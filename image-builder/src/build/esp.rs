@@ -1,0 +1,128 @@
+//! What goes on the ESP: systemd-boot from the tree, its configuration, and the UKI.
+
+use anyhow::Result;
+use twinhull_compose::Error;
+use twinhull_disk::types::Arch;
+use twinhull_fsimg::fat;
+use twinhull_tree::{Content, Tree};
+use twinhull_uki as uki;
+
+/// The boot loader, no menu, and nothing that would override its sorting: a `default` would match entries
+/// whose tries are used up.
+const LOADER_CONF: &str = "timeout 0\neditor no\nauto-firmware no\n";
+
+/// systemd-boot and the stub for UKIs, from the tree.
+#[derive(Debug)]
+pub(super) struct Loader {
+    boot: Vec<u8>,
+    fallback: String,
+    second: String,
+    /// The EFI stub that UKIs begin with.
+    pub(super) stub: Vec<u8>,
+}
+
+impl Loader {
+    /// Finds boot loader and stub.
+    ///
+    /// Returns [`Error::Lacks`] naming the package, and an error of `uki` when one is for another machine.
+    pub(super) fn find(tree: &Tree, arch: Arch) -> Result<Self> {
+        let dir = "/usr/lib/systemd/boot/efi";
+        let read = |what: &'static str, path: String| -> Result<Vec<u8>> {
+            if !tree.exists(&path) {
+                return Err(Error::Lacks {
+                    what,
+                    path,
+                    advice: "add the package systemd-boot-efi to the tree".into(),
+                }
+                .into());
+            }
+            Ok(tree.read(&path)?)
+        };
+        let suffix = arch.efi();
+        let loader = Loader {
+            boot: read("boot loader", format!("{dir}/systemd-boot{suffix}.efi"))?,
+            fallback: format!("EFI/BOOT/BOOT{}.EFI", suffix.to_uppercase()),
+            second: format!("EFI/systemd/systemd-boot{suffix}.efi"),
+            stub: read("EFI stub", format!("{dir}/linux{suffix}.efi.stub"))?,
+        };
+        for (role, data) in [("boot loader", &loader.boot), ("stub", &loader.stub)] {
+            let found = uki::machine(role, data)?;
+            if found.name() != arch.name() {
+                return Err(uki::Error::WrongMachine {
+                    role,
+                    found: found.name(),
+                    other: "spec's image.arch",
+                    wanted: arch.name(),
+                }
+                .into());
+            }
+        }
+        Ok(loader)
+    }
+
+    /// Files of the boot loader on the ESP.
+    pub(super) fn files(&self) -> Vec<(String, Content)> {
+        vec![
+            (self.fallback.clone(), self.boot.clone().into()),
+            (self.second.clone(), self.boot.clone().into()),
+            ("loader/entries.srel".into(), "type1\n".into()),
+            ("loader/loader.conf".into(), LOADER_CONF.into()),
+        ]
+    }
+
+    /// Their length in bytes.
+    pub(super) fn files_len(&self) -> u64 {
+        self.files().iter().map(|(_, c)| c.len()).sum()
+    }
+}
+
+/// The parts of a UKI.
+#[derive(Debug)]
+pub(super) struct Uki<'a> {
+    pub(super) stub: &'a [u8],
+    pub(super) kernel: &'a [u8],
+    pub(super) initrd: &'a [u8],
+    pub(super) uname: &'a str,
+    pub(super) os_release: &'a str,
+    /// Command line without the root hash.
+    pub(super) cmdline: Vec<String>,
+}
+
+impl Uki<'_> {
+    /// The command line with `root_hash` in hexadecimal.
+    pub(super) fn cmdline(&self, root_hash: &str) -> String {
+        format!("usrhash={root_hash} {}", self.cmdline.join(" "))
+    }
+
+    /// About how large it becomes, in bytes.
+    pub(super) fn estimate(&self) -> u64 {
+        (self.stub.len() + self.kernel.len() + self.initrd.len() + self.os_release.len() + (64 << 10)) as u64
+    }
+
+    /// Puts it together.
+    pub(super) fn build(&self, root_hash: &str) -> uki::Result<Vec<u8>> {
+        let cmdline = self.cmdline(root_hash);
+        uki::build(
+            self.stub,
+            &[
+                (".osrel", self.os_release.as_bytes()),
+                (".cmdline", cmdline.as_bytes()),
+                (".uname", self.uname.as_bytes()),
+                (".initrd", self.initrd),
+                (".linux", self.kernel),
+            ],
+        )
+    }
+}
+
+/// Writes the ESP: loader, UKI, nothing else.
+pub(super) fn write(
+    loader: &Loader,
+    uki: (String, Vec<u8>),
+    options: &fat::Options,
+    out: &mut (impl std::io::Write + std::io::Seek),
+) -> Result<()> {
+    let mut files = loader.files();
+    files.push((uki.0, uki.1.into()));
+    Ok(fat::write(&files, options, out)?)
+}

@@ -1,0 +1,106 @@
+//! The manifest: what went into an image and what came out, as JSON beside it.
+
+use serde::Serialize;
+use twinhull_compose::hermetic::Hermetic;
+use twinhull_disk::{Sizes, table};
+use twinhull_spec::Spec;
+use twinhull_sysutil::digest;
+
+use super::disk::{Plan, Written};
+use crate::packages::Package;
+use crate::source::Origin;
+
+/// Version of this format; it grows when a reader would misunderstand.
+const FORMAT: u32 = 1;
+
+/// A manifest. docs/reference/manifest.md describes every field.
+#[derive(Debug, Clone, Serialize)]
+pub struct Manifest {
+    format: u32,
+    id: String,
+    version: String,
+    arch: &'static str,
+    image: String,
+    builder: &'static str,
+    spec_sha256: String,
+    /// Upper bound of all time stamps, seconds since 1970.
+    timestamp: i64,
+    tree: Origin,
+    kernel: String,
+    root_hash: String,
+    cmdline: String,
+    usr_length: u64,
+    uki: Artefact,
+    initrd: Artefact,
+    sizes: Sizes,
+    disk_length: u64,
+    partitions: Vec<table::Partition>,
+    enabled_units: Vec<Enabled>,
+    removed: Vec<String>,
+    packages: Vec<Package>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Artefact {
+    name: String,
+    length: u64,
+    sha256: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Enabled {
+    target: String,
+    unit: String,
+}
+
+/// What a manifest is made from.
+pub(super) struct Facts<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) spec_text: &'a str,
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) written: &'a Written,
+    pub(super) origin: Origin,
+    pub(super) installed: Vec<Package>,
+    pub(super) hermetic: &'a Hermetic,
+    pub(super) initrd: &'a [u8],
+}
+
+impl Manifest {
+    pub(super) fn new(facts: &Facts<'_>) -> Self {
+        let (id, version) = (facts.spec.image.id.clone(), facts.spec.image.version.clone());
+        let enabled = facts.hermetic.enabled.iter();
+        Manifest {
+            format: FORMAT,
+            arch: facts.plan.arch.name(),
+            image: format!("{id}_{version}.raw"),
+            id,
+            version,
+            builder: concat!("image-builder ", env!("CARGO_PKG_VERSION")),
+            spec_sha256: digest::sha256_hex(facts.spec_text.as_bytes()),
+            timestamp: facts.hermetic.epoch,
+            tree: facts.origin.clone(),
+            kernel: facts.hermetic.kernel.version.clone(),
+            root_hash: digest::hex(&facts.written.root_hash),
+            cmdline: facts.written.cmdline.clone(),
+            usr_length: facts.plan.image.len(),
+            uki: Artefact {
+                name: facts.written.uki_name.clone(),
+                length: facts.written.uki_len,
+                sha256: facts.written.uki_sha256.clone(),
+            },
+            initrd: Artefact {
+                name: "initrd.cpio.zst".into(),
+                length: facts.initrd.len() as u64,
+                sha256: digest::sha256_hex(facts.initrd),
+            },
+            sizes: facts.plan.layout.sizes,
+            disk_length: facts.plan.layout.disk,
+            partitions: facts.written.partitions.clone(),
+            enabled_units: enabled
+                .map(|(target, unit)| Enabled { target: target.clone(), unit: unit.clone() })
+                .collect(),
+            removed: facts.hermetic.removed.clone(),
+            packages: facts.installed.clone(),
+        }
+    }
+}

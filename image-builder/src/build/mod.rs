@@ -1,0 +1,166 @@
+//! From an OS tree to a disk image and its manifest, in the order in which each step needs the one before.
+
+mod disk;
+mod esp;
+mod manifest;
+mod sizes;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use twinhull_compose::{hermetic, initrd};
+use twinhull_disk::types::Arch;
+use twinhull_fsimg::{cpio, erofs};
+use twinhull_spec::{Emergency, Profile, Spec};
+use twinhull_sysutil::digest;
+use uuid::Uuid;
+
+use crate::progress::Progress;
+use crate::source::Opened;
+use crate::{guest, packages};
+
+pub use manifest::Manifest;
+
+/// Level of the initrd's zstd compression: a little smaller than the default at a second of work.
+const INITRD_LEVEL: i32 = 9;
+
+/// What a build needs besides spec and tree.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// Output folder.
+    pub out: &'a Path,
+    /// Folder with the guest's programs.
+    pub guest_dir: Option<&'a Path>,
+    /// `SOURCE_DATE_EPOCH`, which wins over the spec.
+    pub epoch: Option<i64>,
+    /// The spec as written, for the manifest's digest.
+    pub spec_text: &'a str,
+}
+
+/// What a build made.
+#[derive(Debug)]
+pub struct Built {
+    /// The disk image.
+    pub image: PathBuf,
+    /// Its description, which also lies beside it.
+    pub manifest: Manifest,
+}
+
+/// The architecture a spec asks for.
+pub fn arch(spec: &Spec) -> Result<Arch> {
+    match spec.image.arch.as_str() {
+        "x86-64" => Ok(Arch::X86_64),
+        "arm64" => Ok(Arch::Arm64),
+        other => bail!("image.arch is {other:?}; x86-64 and arm64 are known"),
+    }
+}
+
+/// Builds the image of `spec` from `opened`. On failure nothing is left in the output folder.
+pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Progress) -> Result<Built> {
+    let arch = arch(spec)?;
+    let installed = packages::installed(&opened.tree);
+
+    let step = progress.step("Making /usr hermetic");
+    let hermetic = hermetic::make(
+        opened.tree,
+        &hermetic::Options {
+            id: spec.image.id.clone(),
+            version: spec.image.version.clone(),
+            kernel: spec.image.kernel.clone(),
+            hostname: Some(spec.system.hostname.clone().unwrap_or_else(|| spec.image.id.clone())),
+            enable: spec.system.enable.clone(),
+            overlay: guest::overlay(options.guest_dir)?,
+            epoch: options.epoch.or(spec.image.timestamp),
+        },
+    )?;
+    let loader = esp::Loader::find(&hermetic.tree, arch)?;
+    step.done(&format!("kernel {}, {} leftovers removed", hermetic.kernel.version, hermetic.removed.len()));
+
+    let step = progress.step("Composing the initrd");
+    let initrd = compose_initrd(spec, &hermetic)?;
+    step.done(&twinhull_sysutil::size::human(initrd.len() as u64));
+
+    let usr = hermetic::usr(&hermetic.tree)?;
+    let image = erofs::Image::new(&usr).context("/usr can't become an EROFS image")?;
+    let seed = Uuid::new_v8(digest_prefix(&format!("{}_{}", spec.image.id, spec.image.version)));
+    let uki = esp::Uki {
+        stub: &loader.stub,
+        kernel: &hermetic.kernel.image.read()?,
+        initrd: &initrd,
+        uname: &hermetic.kernel.version,
+        os_release: &hermetic.os_release,
+        cmdline: cmdline(spec),
+    };
+    let layout = sizes::plan(spec, image.len(), uki.estimate(), &loader)?;
+    let plan = disk::Plan { spec, arch, seed, epoch: hermetic.epoch, layout, image, uki, loader: &loader };
+
+    fs_err::create_dir_all(options.out)?;
+    let name = format!("{}_{}", spec.image.id, spec.image.version);
+    let path = options.out.join(format!("{name}.raw"));
+    let written =
+        disk::write(&plan, &path, progress).with_context(|| format!("{} was not written", path.display()))?;
+
+    let manifest = manifest::Manifest::new(&manifest::Facts {
+        spec,
+        spec_text: options.spec_text,
+        plan: &plan,
+        written: &written,
+        origin: opened.origin,
+        installed,
+        hermetic: &hermetic,
+        initrd: &initrd,
+    });
+    let text = serde_json::to_string_pretty(&manifest)? + "\n";
+    let manifest_path = options.out.join(format!("{name}.manifest.json"));
+    twinhull_sysutil::atomic::replace(&manifest_path, text.as_bytes(), 0o644)?;
+    written.commit()?;
+    Ok(Built { image: path, manifest })
+}
+
+fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic) -> Result<Vec<u8>> {
+    let profile = match spec.boot.profile {
+        Profile::Virtio => initrd::Profile::Virtio,
+        Profile::Cloud => initrd::Profile::Cloud,
+        Profile::BareMetal => initrd::Profile::BareMetal,
+    };
+    let tree = initrd::make(
+        &hermetic.tree,
+        &initrd::Options {
+            kernel: hermetic.kernel.version.clone(),
+            profile,
+            extra_modules: spec.boot.modules.clone(),
+        },
+    )?;
+    let mtime = u32::try_from(hermetic.epoch).unwrap_or(u32::MAX);
+    let archive = cpio::write(&tree, mtime, Vec::new())?;
+    // The kernel unpacks zstd with a window of at most 128 MiB; this level stays far below.
+    Ok(zstd::bulk::compress(&archive, INITRD_LEVEL)?)
+}
+
+/// The kernel command line without the root hash.
+fn cmdline(spec: &Spec) -> Vec<String> {
+    let mut words: Vec<String> = [
+        "root=tmpfs",
+        "rootflags=mode=0755",
+        "console=tty0",
+        "console=ttyS0,115200",
+        "quiet",
+        "systemd.show_status=auto",
+        "systemd.gpt_auto=no",
+        "rd.systemd.gpt_auto=no",
+        "panic=30",
+        "systemd.crash_action=reboot",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    if spec.boot.emergency == Emergency::Shell {
+        words.push("twinhull.emergency=shell".into());
+    }
+    words.extend(spec.boot.cmdline.iter().cloned());
+    words
+}
+
+fn digest_prefix(text: &str) -> [u8; 16] {
+    let hex = digest::sha256_hex(text.as_bytes());
+    std::array::from_fn(|n| u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).unwrap_or(0))
+}

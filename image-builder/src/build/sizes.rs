@@ -1,0 +1,67 @@
+//! How large each partition becomes: as the spec says, or with room for later, larger versions. Everything is
+//! checked here, with the numbers, before a byte is written.
+
+use anyhow::Result;
+use twinhull_disk::{ALIGN, Error, Layout, Sizes};
+use twinhull_fsimg::fat;
+use twinhull_spec::Spec;
+use twinhull_sysutil::size;
+
+use super::esp::Loader;
+
+/// UKIs that an ESP must hold: the running one, the fallback, and one being written.
+const UKIS: u64 = 3;
+/// Room for /var that an image file itself has.
+const DEFAULT_VAR: u64 = 1 << 30;
+/// Slots and ESP are rounded up to this.
+const STEP: u64 = 64 << 20;
+/// Slack on an ESP for the loader's own files.
+const ESP_SLACK: u64 = 4 << 20;
+
+/// Lays out the disk for a usr image of `usr` bytes and UKIs of about `uki` bytes.
+///
+/// Returns [`Error::NoRoom`] naming the setting and a value that would do.
+pub(super) fn plan(spec: &Spec, usr: u64, uki: u64, loader: &Loader) -> Result<Layout> {
+    let asked = |text: &Option<String>| -> Result<Option<u64>> {
+        let parsed = text.as_deref().map(|t| size::parse(t).map_err(anyhow::Error::msg)).transpose()?;
+        Ok(parsed.map(|bytes| bytes.next_multiple_of(ALIGN)))
+    };
+    // Twice today's size: distributions grow, and a slot can't.
+    let slot = asked(&spec.disk.usr)?.unwrap_or_else(|| (usr * 2).next_multiple_of(STEP));
+    if usr > slot {
+        return Err(Error::NoRoom {
+            what: "the usr image".into(),
+            size: usr,
+            place: "a slot",
+            room: slot,
+            setting: "disk.usr",
+            advice: advice(usr),
+        }
+        .into());
+    }
+    // A quarter more than today's UKI, three times.
+    let need = loader.files_len() + UKIS * uki + ESP_SLACK;
+    let default_esp = (need + UKIS * uki / 4).next_multiple_of(STEP).max(2 * STEP);
+    let esp = asked(&spec.disk.esp)?.unwrap_or(default_esp);
+    let mut files: Vec<(String, u64)> = loader.files().iter().map(|(p, c)| (p.clone(), c.len())).collect();
+    files.extend((0..UKIS).map(|n| (format!("EFI/Linux/{n}.efi"), uki)));
+    let (used, room) = if esp < fat::MIN_SIZE { (need, 0) } else { fat::usage(&files, esp)? };
+    if used > room {
+        return Err(Error::NoRoom {
+            what: format!("{UKIS} UKIs of {} with the boot loader", size::human(uki)),
+            size: used,
+            place: "the ESP",
+            room: if room == 0 { esp } else { room },
+            setting: "disk.esp",
+            advice: advice(used.max(fat::MIN_SIZE) + ESP_SLACK),
+        }
+        .into());
+    }
+    let var = asked(&spec.disk.var)?.unwrap_or(DEFAULT_VAR);
+    Ok(Layout::new(Sizes { esp, usr: slot, verity: Sizes::verity_for(slot), var }))
+}
+
+/// A size in MiB that is large enough.
+fn advice(bytes: u64) -> String {
+    format!("{}M", bytes.div_ceil(1 << 20))
+}

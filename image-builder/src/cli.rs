@@ -1,0 +1,157 @@
+//! The command line. One definition feeds parsing, help, man page and completions.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::{build, inspect, progress::Progress, source};
+
+/// The program's arguments.
+#[derive(Debug, Parser)]
+#[command(
+    name = "image-builder",
+    version,
+    about = "From one spec file and an OS tree to an immutable UEFI disk image",
+    after_help = "Exit codes: 0 success, 1 failure, 2 a spec with mistakes or wrong arguments.\n\n\
+                  Examples:\n  \
+                  image-builder check examples/hello.yaml\n  \
+                  image-builder build examples/hello.yaml --out out\n  \
+                  image-builder inspect out/hello_1.0.0.raw"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a spec and show every mistake in it
+    Check(CheckArgs),
+    /// Build a disk image
+    Build(BuildArgs),
+    /// Show what a disk image holds and check its hashes
+    Inspect(InspectArgs),
+    /// Print a shell completion script
+    #[command(hide = true)]
+    Completions {
+        /// The shell to write it for
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// The spec file
+    spec: PathBuf,
+    /// Print the result as JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `build`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The tree of a `debian:` spec is fetched once and cached; everything after that needs neither network \
+                        nor privileges. SOURCE_DATE_EPOCH bounds all time stamps.\n\n\
+                        Examples:\n  \
+                        image-builder build examples/hello.yaml --out out\n  \
+                        image-builder build server.yaml --offline --json"
+)]
+pub struct BuildArgs {
+    /// The spec file
+    pub spec: PathBuf,
+    /// Folder for NAME_VERSION.raw and NAME_VERSION.manifest.json; made if missing
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+    /// Where trees are cached
+    #[arg(long, value_name = "DIR", env = "TWINHULL_CACHE")]
+    pub cache_dir: Option<PathBuf>,
+    /// Forbid the network: a tree that is not cached is an error
+    #[arg(long)]
+    pub offline: bool,
+    /// Fetch the tree again even if it is cached, for new package versions
+    #[arg(long, conflicts_with = "offline")]
+    pub refresh: bool,
+    /// Folder with Twinhull's own programs for the image [default: beside image-builder]
+    #[arg(long, value_name = "DIR", env = "TWINHULL_GUEST_DIR")]
+    pub guest_dir: Option<PathBuf>,
+    /// Print the manifest as JSON on standard output instead of the image's path
+    #[arg(long)]
+    pub json: bool,
+    /// Only show errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+struct InspectArgs {
+    /// The disk image
+    image: PathBuf,
+    /// Print the result as JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// Parses the arguments, runs the command, and says what went wrong.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Check(args) => check(&args),
+        Command::Build(args) => build_image(&args),
+        Command::Inspect(args) => inspect_image(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "image-builder", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn check(args: &CheckArgs) -> Result<ExitCode> {
+    let _ = args;
+    anyhow::bail!("check is being written")
+}
+
+fn build_image(args: &BuildArgs) -> Result<ExitCode> {
+    let text = fs_err::read_to_string(&args.spec)?;
+    let spec: twinhull_spec::Spec = twinhull_spec::from_str(&text)?;
+    let progress = Progress::new(args.quiet);
+    let cache = match &args.cache_dir {
+        Some(dir) => dir.clone(),
+        None => source::default_cache_dir()?,
+    };
+    let base = args.spec.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
+    let request =
+        source::Request { base: &base, cache: &cache, offline: args.offline, refresh: args.refresh };
+    let tree = source::open(&spec, &request, &progress)?;
+    let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => Some(text.parse().context("SOURCE_DATE_EPOCH is no number of seconds")?),
+        Err(_) => None,
+    };
+    let built = build::build(
+        &spec,
+        tree,
+        &build::Options { out: &args.out, guest_dir: args.guest_dir.as_deref(), epoch, spec_text: &text },
+        &progress,
+    )?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&built.manifest)?);
+    } else {
+        println!("{}", built.image.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn inspect_image(args: &InspectArgs) -> Result<ExitCode> {
+    let report = inspect::inspect(&args.image)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", inspect::render(&report));
+    }
+    Ok(if report.healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

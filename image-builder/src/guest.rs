@@ -1,0 +1,51 @@
+//! What Twinhull itself adds to an image: its units, and its programs for the guest.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use include_dir::{Dir, include_dir};
+use twinhull_tree::{Node, Tree};
+
+/// units/ of the source tree, which mirrors /usr/lib of the image.
+static UNITS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../units");
+
+/// Programs and where they go below /usr.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("firstboot-agent", "lib/twinhull"),
+    ("twinhull-disk", "lib/twinhull"),
+    ("twinhull-boot-generator", "lib/systemd/system-generators"),
+    ("twinhull-provision-generator", "lib/systemd/system-generators"),
+];
+
+/// Everything to be laid over a tree's /usr.
+pub fn overlay(guest_dir: Option<&Path>) -> Result<Tree> {
+    let mut tree = Tree::new();
+    add_units(&UNITS, &mut tree)?;
+    let dir = guest_dir.map_or_else(beside_us, |dir| Ok(dir.to_owned()))?;
+    for (name, place) in PROGRAMS {
+        let path = dir.join(name);
+        if !path.is_file() {
+            bail!(
+                "{} is missing: it is one of Twinhull's own programs in the image; build them with \
+                 `cargo build --release --workspace`, or say --guest-dir DIR",
+                path.display()
+            );
+        }
+        tree.insert(format!("{place}/{name}"), Node::program(fs_err::read(&path)?))?;
+    }
+    Ok(tree)
+}
+
+fn add_units(dir: &Dir<'_>, tree: &mut Tree) -> Result<()> {
+    for file in dir.files() {
+        let path = format!("lib/{}", file.path().display());
+        tree.insert(path, Node::file(file.contents().to_vec()))?;
+    }
+    dir.dirs().try_for_each(|dir| add_units(dir, tree))
+}
+
+fn beside_us() -> Result<PathBuf> {
+    let exe =
+        std::env::current_exe().context("can't find image-builder's own folder; say --guest-dir DIR")?;
+    Ok(exe.parent().map(Path::to_owned).unwrap_or_default())
+}

@@ -1,0 +1,9 @@
+//! The image builder as a library: the command line, and one module a command.
+
+pub mod build;
+pub mod cli;
+mod guest;
+pub mod inspect;
+mod packages;
+mod progress;
+pub mod source;

@@ -1,0 +1,152 @@
+//! Gets the OS tree a spec asks for: from the cache, from an archive or a folder, or from the distribution.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+use twinhull_disk::types::Arch;
+use twinhull_spec::{Spec, TreeSource};
+use twinhull_sysutil::{atomic, digest};
+use twinhull_tree::{Tree, source};
+
+use crate::progress::Progress;
+
+/// Where to look and what is allowed.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Folder that relative paths in the spec start from.
+    pub base: &'a Path,
+    /// Cache folder.
+    pub cache: &'a Path,
+    /// Whether the network is forbidden.
+    pub offline: bool,
+    /// Whether to fetch a cached tree again.
+    pub refresh: bool,
+}
+
+/// A tree with what the manifest says of it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The tree.
+    pub tree: Tree,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Where a tree came from, for the manifest.
+#[derive(Debug, Clone, Serialize)]
+pub struct Origin {
+    /// `debian`, `tar` or `dir`.
+    pub kind: &'static str,
+    /// SHA-256 of the archive; none for a folder.
+    pub sha256: Option<String>,
+    /// What was asked of the distribution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debian: Option<source::debian::Request>,
+}
+
+/// The user's cache folder for Twinhull: `$XDG_CACHE_HOME/twinhull` or `~/.cache/twinhull`.
+pub fn default_cache_dir() -> Result<PathBuf> {
+    let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base =
+        from("XDG_CACHE_HOME").filter(|p| p.is_absolute()).or_else(|| Some(from("HOME")?.join(".cache")));
+    Ok(base.context("neither HOME nor XDG_CACHE_HOME is set; say --cache-dir DIR")?.join("twinhull"))
+}
+
+/// Opens the tree of `spec`.
+pub fn open(spec: &Spec, request: &Request<'_>, progress: &Progress) -> Result<Opened> {
+    match &spec.tree {
+        TreeSource::Dir(dir) => {
+            let step = progress.step("Reading the tree");
+            let tree = source::dir::read(&request.base.join(dir)).context("the tree can't be read")?;
+            step.done(dir);
+            Ok(Opened { tree, origin: Origin { kind: "dir", sha256: None, debian: None } })
+        }
+        TreeSource::Tar(path) => {
+            let path = request.base.join(path);
+            let sha256 = hash_archive(&path)?;
+            read_archive(&path, progress, Origin { kind: "tar", sha256: Some(sha256), debian: None })
+        }
+        TreeSource::Debian(debian) => {
+            let arch = crate::build::arch(spec)?;
+            let wanted = debian_request(debian, arch);
+            let (path, sha256) = cached_debian(&wanted, request, progress)?;
+            read_archive(
+                &path,
+                progress,
+                Origin { kind: "debian", sha256: Some(sha256), debian: Some(wanted) },
+            )
+        }
+    }
+}
+
+fn debian_request(debian: &twinhull_spec::Debian, arch: Arch) -> source::debian::Request {
+    let kernel = debian.kernel.clone().unwrap_or_else(|| format!("linux-image-cloud-{}", arch.debian()));
+    let mut packages = debian.packages.clone();
+    packages.push(kernel);
+    source::debian::Request {
+        suite: debian.suite.clone(),
+        arch: arch.debian().to_owned(),
+        packages,
+        mirror: debian.mirror.clone(),
+    }
+}
+
+fn read_archive(path: &Path, progress: &Progress, origin: Origin) -> Result<Opened> {
+    let step = progress.step("Reading the tree");
+    let tree =
+        source::tar::read(path).with_context(|| format!("the tree {} can't be read", path.display()))?;
+    step.done(&format!("{} files and folders", tree.walk().count()));
+    Ok(Opened { tree, origin })
+}
+
+fn hash_archive(path: &Path) -> Result<String> {
+    Ok(digest::sha256_reader(fs_err::File::open(path)?)?)
+}
+
+/// Path and digest of the cached archive, fetched first when it has to be.
+///
+/// Beside `KEY.tar` lies `KEY.sha256`, written after it: an archive without its digest was interrupted and
+/// is fetched again, one that doesn't match it is damaged and is too.
+fn cached_debian(
+    wanted: &source::debian::Request,
+    request: &Request<'_>,
+    progress: &Progress,
+) -> Result<(PathBuf, String)> {
+    let key = digest::sha256_hex(wanted.key_text().as_bytes());
+    let dir = request.cache.join("trees");
+    let (archive, sum) =
+        (dir.join(format!("{}.tar", &key[..32])), dir.join(format!("{}.sha256", &key[..32])));
+    if !request.refresh
+        && let Ok(expected) = fs_err::read_to_string(&sum)
+        && archive.exists()
+    {
+        let step = progress.step("Checking the cached tree");
+        let found = hash_archive(&archive)?;
+        if found == expected.trim() {
+            step.done("unchanged");
+            return Ok((archive, found));
+        }
+        step.done("damaged, fetching it again");
+    }
+    if request.offline {
+        bail!(
+            "the tree is not in the cache ({}), and --offline forbids the network; build once without it",
+            archive.display()
+        );
+    }
+    fs_err::create_dir_all(&dir)?;
+    let step = progress.step("Fetching packages");
+    let partial = tempfile::Builder::new().prefix(".fetch-").suffix(".tar").tempfile_in(&dir)?;
+    wanted.fetch(partial.path(), &mut |line| step.message(line))?;
+    let found = hash_archive(partial.path())?;
+    if sum.exists() {
+        fs_err::remove_file(&sum)?;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    fs_err::set_permissions(partial.path(), std::fs::Permissions::from_mode(0o644))?;
+    partial.persist(&archive).with_context(|| format!("can't put {} in its place", archive.display()))?;
+    atomic::replace(&sum, format!("{found}\n").as_bytes(), 0o644)?;
+    step.done(&format!("{} with {} packages asked for", wanted.suite, wanted.packages.len()));
+    Ok((archive, found))
+}
