@@ -18,7 +18,7 @@ const PROGRAMS: &[(&str, &str)] = &[
 ];
 
 /// Everything to be laid over a tree's /usr.
-pub fn overlay(guest_dir: Option<&Path>) -> Result<Tree> {
+pub(crate) fn overlay(guest_dir: Option<&Path>) -> Result<Tree> {
     let mut tree = Tree::new();
     add_units(&UNITS, &mut tree)?;
     let dir = guest_dir.map_or_else(beside_us, |dir| Ok(dir.to_owned()))?;

@@ -7,17 +7,17 @@ use twinhull_tree::Tree;
 
 /// An installed package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Package {
+pub(crate) struct Package {
     /// Name.
-    pub name: String,
+    pub(crate) name: String,
     /// Version.
-    pub version: String,
+    pub(crate) version: String,
     /// Architecture.
-    pub arch: String,
+    pub(crate) arch: String,
 }
 
 /// Packages that dpkg has installed, by name; empty for a tree without dpkg.
-pub fn installed(tree: &Tree) -> Vec<Package> {
+pub(crate) fn installed(tree: &Tree) -> Vec<Package> {
     let status = ["/var/lib/dpkg/status", "/usr/share/factory/var/lib/dpkg/status"]
         .into_iter()
         .find_map(|path| tree.read_text(path).ok())

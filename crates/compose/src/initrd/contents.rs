@@ -109,9 +109,11 @@ pub(super) const PROGRAMS: &[&str] = &[
     "/usr/lib/udev/scsi_id",
     "/usr/bin/journalctl",
     "/usr/bin/kmod",
+    "/usr/bin/echo",
     "/usr/bin/mount",
     "/usr/bin/umount",
     "/usr/bin/sh",
+    "/usr/bin/sleep",
     "/usr/bin/systemctl",
     "/usr/bin/systemd-repart",
     "/usr/bin/systemd-tmpfiles",
@@ -249,5 +251,5 @@ pub(super) const WANTS: &[(&str, &str)] = &[
     // Nothing else pulls in systemd-veritysetup@usr.service, and /dev/mapper/usr would time out.
     ("veritysetup.target", "sysinit.target.wants"),
     ("twinhull-etc.service", "initrd-fs.target.wants"),
-    ("twinhull-watchdog.service", "sysinit.target.wants"),
+    ("twinhull-deadline.timer", "sysinit.target.wants"),
 ];

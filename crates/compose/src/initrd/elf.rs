@@ -47,14 +47,19 @@ impl<'a> Resolver<'a> {
     pub(super) fn closure(&mut self, path: &str) -> Result<BTreeSet<String>> {
         let mut found = BTreeSet::new();
         let mut todo = vec![path.to_owned()];
+        // A library that one file found through its run path is there for the files after it too.
+        let mut inherited: Vec<String> = Vec::new();
         while let Some(path) = todo.pop() {
             let Some((real, _)) = self.os.resolve(&path)? else { continue };
             let needs = self.needs(&real)?;
+            let mut run_path = needs.run_path.clone();
+            run_path.extend(inherited.iter().cloned());
+            inherited.extend(needs.run_path.iter().filter(|d| !d.contains('$')).cloned());
             for library in &needs.libraries {
-                let at = self.find(library, &real, &needs.run_path)?.ok_or_else(|| Error::Library {
+                let at = self.find(library, &real, &run_path)?.ok_or_else(|| Error::Library {
                     program: real.clone(),
                     library: library.clone(),
-                    searched: needs.run_path.iter().chain(&self.directories).cloned().collect(),
+                    searched: run_path.iter().chain(&self.directories).cloned().collect(),
                 })?;
                 if found.insert(at.clone()) {
                     todo.push(at);

@@ -1,0 +1,334 @@
+//! The table of keys.
+
+use super::Default::{Derived, Required, Value};
+use super::{Choice, Key, Kind, PathKind, Repeat, Text, rules};
+
+const M: u64 = 1 << 20;
+const T: u64 = 1 << 40;
+
+/// Most characters that all of `boot.cmdline` may have together.
+pub(crate) const CMDLINE_MAX: usize = 1536;
+
+/// The whole spec.
+pub(crate) static SPEC: &[Key] = &[
+    Key {
+        name: "image",
+        aka: &["os", "metadata"],
+        default: Required,
+        kind: Kind::Map(IMAGE),
+        docs: "What the image is called.",
+    },
+    Key {
+        name: "tree",
+        aka: &["source", "base", "rootfs"],
+        default: Required,
+        kind: Kind::OneOf(TREE),
+        docs: "Where the OS tree comes from: exactly one of these.",
+    },
+    Key {
+        name: "system",
+        aka: &[],
+        default: Derived("each key's default"),
+        kind: Kind::Map(SYSTEM),
+        docs: "How the image behaves as a system.",
+    },
+    Key {
+        name: "boot",
+        aka: &["kernel"],
+        default: Derived("each key's default"),
+        kind: Kind::Map(BOOT),
+        docs: "How it boots.",
+    },
+    Key {
+        name: "disk",
+        aka: &["sizes", "partitions"],
+        default: Derived("each key's default"),
+        kind: Kind::Map(DISK),
+        docs: "How large the partitions are. They can't grow in place later, so leave room for later versions. \
+               Sizes are a number of bytes or a number with `K`, `M`, `G` or `T`, in powers of 1024.",
+    },
+];
+
+static IMAGE: &[Key] = &[
+    Key {
+        name: "id",
+        aka: &["name"],
+        default: Required,
+        kind: Kind::Text(&IMAGE_ID),
+        docs: "Name of the image. It becomes `IMAGE_ID=` in os-release and the first part of file names and \
+               partition labels.",
+    },
+    Key {
+        name: "version",
+        aka: &["release"],
+        default: Required,
+        kind: Kind::Text(&IMAGE_VERSION),
+        docs: "Version of the image; systems update to the newest by the rules of the UAPI version format. A \
+               number such as `1.10` is read as it is written. With the name it must fit a GPT label: \
+               `ID_VERSION_verity` has at most 36 UTF-16 units.",
+    },
+    Key {
+        name: "arch",
+        aka: &["architecture", "cpu"],
+        default: Value("x86-64"),
+        kind: Kind::Choice(ARCHES),
+        docs: "CPU architecture.",
+    },
+    Key {
+        name: "kernel",
+        aka: &["uname"],
+        default: Derived("the only kernel of the tree"),
+        kind: Kind::Text(&KERNEL_RELEASE),
+        docs: "Kernel release to use when the tree has several.",
+    },
+    Key {
+        name: "timestamp",
+        aka: &["epoch", "source-date-epoch"],
+        default: Derived("the newest file of the tree"),
+        kind: Kind::Seconds,
+        docs: "Upper bound of all time stamps, in seconds since 1970. `SOURCE_DATE_EPOCH` wins over it.",
+    },
+];
+
+static TREE: &[Key] = &[
+    Key {
+        name: "debian",
+        aka: &["apt", "mmdebstrap", "ubuntu"],
+        default: Derived("one of the three must be there"),
+        kind: Kind::Map(DEBIAN),
+        docs: "Packages of a Debian suite.",
+    },
+    Key {
+        name: "tar",
+        aka: &["archive", "file"],
+        default: Derived("one of the three must be there"),
+        kind: Kind::Path(PathKind::File),
+        docs: "A tar archive.",
+    },
+    Key {
+        name: "dir",
+        aka: &["directory", "folder", "path"],
+        default: Derived("one of the three must be there"),
+        kind: Kind::Path(PathKind::Dir),
+        docs: "A folder.",
+    },
+];
+
+static DEBIAN: &[Key] = &[
+    Key {
+        name: "suite",
+        aka: &["release", "codename", "distribution"],
+        default: Required,
+        kind: Kind::Text(&SUITE),
+        docs: "Suite to take packages from.",
+    },
+    Key {
+        name: "packages",
+        aka: &["include", "install"],
+        default: Value("[]"),
+        kind: Kind::List(&PACKAGE, Repeat::Refused),
+        docs: "Packages besides the base system's. Names only: versions are the suite's.",
+    },
+    Key {
+        name: "kernel",
+        aka: &["linux"],
+        default: Derived("`linux-image-cloud-amd64` or `linux-image-cloud-arm64`"),
+        kind: Kind::Text(&PACKAGE),
+        docs: "Kernel package.",
+    },
+    Key {
+        name: "mirror",
+        aka: &["url", "uri"],
+        default: Derived("mmdebstrap's own"),
+        kind: Kind::Text(&MIRROR),
+        docs: "Where packages are fetched from: an `http`, `https`, `file` or `copy` URL.",
+    },
+];
+
+static SYSTEM: &[Key] = &[
+    Key {
+        name: "hostname",
+        aka: &["host"],
+        default: Derived("`image.id`"),
+        kind: Kind::Text(&HOSTNAME),
+        docs: "Host name where no cloud gives one.",
+    },
+    Key {
+        name: "enable",
+        aka: &["units", "services", "enabled"],
+        default: Value("[]"),
+        kind: Kind::List(&UNIT, Repeat::Refused),
+        docs: "systemd units to enable besides the base system's, by their full names.",
+    },
+];
+
+static BOOT: &[Key] = &[
+    Key {
+        name: "profile",
+        aka: &["platform"],
+        default: Value("cloud"),
+        kind: Kind::Choice(PROFILES),
+        docs: "Which machines' drivers go into the initrd.",
+    },
+    Key {
+        name: "modules",
+        aka: &["drivers"],
+        default: Value("[]"),
+        kind: Kind::List(&MODULE, Repeat::RefusedLikeModules),
+        docs: "Further kernel modules for the initrd, without `.ko`.",
+    },
+    Key {
+        name: "cmdline",
+        aka: &["options", "append", "kernel-command-line"],
+        default: Value("[]"),
+        kind: Kind::List(&CMDLINE, Repeat::Allowed),
+        docs: "Words for the kernel command line, after the builder's own; of `console=` and `panic=` the last one \
+               counts. Words that the builder sets are refused. All together have at most 1536 characters.",
+    },
+    Key {
+        name: "emergency",
+        aka: &["on-failure"],
+        default: Value("reboot"),
+        kind: Kind::Choice(EMERGENCIES),
+        docs: "What a failed initrd does.",
+    },
+];
+
+static DISK: &[Key] = &[
+    Key {
+        name: "esp",
+        aka: &["efi"],
+        default: Derived("room for three UKIs with a quarter to spare, at least 128M"),
+        kind: Kind::Size { min: 34 * M, max: T, why: "a FAT32 file system is not smaller" },
+        docs: "EFI system partition.",
+    },
+    Key {
+        name: "usr",
+        aka: &["slot", "root"],
+        default: Derived("twice today's content"),
+        kind: Kind::Size { min: 16 * M, max: 16 * T, why: "no OS tree is so small" },
+        docs: "Each of the two usr slots.",
+    },
+    Key {
+        name: "var",
+        aka: &["data"],
+        default: Value("1G"),
+        kind: Kind::Size { min: 128 * M, max: 16 * T, why: "its file system needs room for its own tables" },
+        docs: "Room for /var in the image file itself; on a larger disk it grows at the first boot.",
+    },
+];
+
+static ARCHES: &[Choice] = &[
+    Choice { name: "x86-64", aka: &["x86_64", "amd64", "x64"], docs: "64-bit Intel and AMD" },
+    Choice { name: "arm64", aka: &["aarch64", "armv8"], docs: "64-bit Arm" },
+];
+
+static PROFILES: &[Choice] = &[
+    Choice { name: "virtio", aka: &["qemu", "kvm", "vm"], docs: "virtio only" },
+    Choice { name: "cloud", aka: &["clouds", "aws", "azure", "gcp"], docs: "every cloud Twinhull knows" },
+    Choice { name: "bare-metal", aka: &["metal", "baremetal", "hardware"], docs: "real machines too" },
+];
+
+static EMERGENCIES: &[Choice] = &[
+    Choice {
+        name: "reboot",
+        aka: &["restart"],
+        docs: "say why and reboot, so that boot counting can choose another version",
+    },
+    Choice { name: "shell", aka: &["sh", "bash", "console", "debug"], docs: "wait for a person" },
+];
+
+static IMAGE_ID: Text = Text {
+    noun: "an image name",
+    pattern: "^[a-z0-9][a-z0-9.-]*$",
+    max: 20,
+    words: "lower-case letters, digits, `-` and `.`, beginning with a letter or a digit",
+    example: "web-server",
+    explain: rules::image_id,
+};
+
+static IMAGE_VERSION: Text = Text {
+    noun: "an image version",
+    pattern: "^[A-Za-z0-9][A-Za-z0-9.~^-]*$",
+    max: 16,
+    words: "letters, digits and `.~^-`, beginning with a letter or a digit",
+    example: "1.0.0",
+    explain: rules::image_version,
+};
+
+static KERNEL_RELEASE: Text = Text {
+    noun: "a kernel release",
+    pattern: "^[A-Za-z0-9][A-Za-z0-9.+~_-]*$",
+    max: 64,
+    words: "what `uname -r` says: letters, digits and `.+~_-`",
+    example: "6.12.48+deb13-cloud-amd64",
+    explain: rules::kernel_release,
+};
+
+static SUITE: Text = Text {
+    noun: "a suite name",
+    pattern: "^[a-z][a-z0-9-]*$",
+    max: 64,
+    words: "lower-case letters, digits and `-`, beginning with a letter",
+    example: "trixie",
+    explain: rules::suite,
+};
+
+static PACKAGE: Text = Text {
+    noun: "a Debian package name",
+    pattern: "^[a-z0-9][a-z0-9+.-]*[a-z0-9+]$",
+    max: 128,
+    words: "at least two of lower-case letters, digits and `+-.`, beginning with a letter or a digit",
+    example: "openssh-server",
+    explain: rules::package,
+};
+
+static MIRROR: Text = Text {
+    noun: "a mirror's URL",
+    pattern: r#"^(https?://[A-Za-z0-9.:\[\]-]+(/[^\s"'\\<>|]*)?|(file|copy):/[^\s"'\\<>|]*)$"#,
+    max: 1024,
+    words: "an http, https, file or copy URL without spaces and quotes",
+    example: "https://mirror.example/debian",
+    explain: rules::mirror,
+};
+
+static HOSTNAME: Text = Text {
+    noun: "a host name",
+    pattern: "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
+    max: 64,
+    words: "labels of letters, digits and inner `-`, each at most 63 characters, joined by `.`",
+    example: "web-1.example",
+    explain: rules::hostname,
+};
+
+static UNIT: Text = Text {
+    noun: "a unit that can be enabled",
+    pattern: r"^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]+)?[.](service|socket|target|timer|path|mount|automount|swap|slice)$",
+    max: 255,
+    words: "a name with one of the suffixes .service, .socket, .target, .timer, .path, .mount, .automount, .swap, .slice",
+    example: "nginx.service",
+    explain: rules::unit,
+};
+
+static MODULE: Text = Text {
+    noun: "a kernel module's name",
+    pattern: "^[A-Za-z0-9][A-Za-z0-9_-]*$",
+    max: 55,
+    words: "letters, digits, `_` and `-`, without path and suffix",
+    example: "nvme",
+    explain: rules::module,
+};
+
+static CMDLINE: Text = Text {
+    noun: "a word for the kernel command line",
+    pattern: r##"^[!#-~]+$"##,
+    max: 512,
+    words: "printable ASCII without spaces and double quotes; one list item per word",
+    example: "net.ifnames=0",
+    explain: rules::cmdline,
+};
+
+/// Whether `text` is a host name, for a default that is taken from elsewhere.
+pub(crate) fn is_hostname(text: &str) -> bool {
+    super::super::validate::matches(&HOSTNAME, text)
+}

@@ -1,0 +1,188 @@
+//! Mistakes that people make, and why they are mistakes. Whatever these don't know, the pattern of the text
+//! refuses with its description alone.
+
+use super::Problem;
+
+const JOINED: &str = "name and version are joined as NAME_VERSION in labels and file names";
+
+pub(super) fn image_id(text: &str) -> Option<Problem> {
+    if text.contains('_') {
+        return Problem::with_hint(
+            format!("must not contain `_`: {JOINED}"),
+            format!("write {:?}", text.to_ascii_lowercase().replace('_', "-")),
+        );
+    }
+    let lower = text.to_ascii_lowercase();
+    if lower != text {
+        return Problem::with_hint("must not contain capital letters", format!("write {lower:?}"));
+    }
+    None
+}
+
+pub(super) fn image_version(text: &str) -> Option<Problem> {
+    if text.contains('_') {
+        return Problem::new(format!("must not contain `_`: {JOINED}"));
+    }
+    if text.contains('+') {
+        return Problem::with_hint(
+            "must not contain `+`: it starts the boot counter in file names (NAME_VERSION+3.efi)",
+            "write `~` before a pre-release and `^` or `-` before a rebuild, for example 1.0^2",
+        );
+    }
+    None
+}
+
+pub(super) fn kernel_release(text: &str) -> Option<Problem> {
+    if text.starts_with("vmlinuz") || text.starts_with("linux-image-") {
+        return Problem::with_hint(
+            "is a file or a package, not a release",
+            "write what `uname -r` says, for example 6.12.48+deb13-cloud-amd64; packages go to tree.debian.kernel",
+        );
+    }
+    None
+}
+
+pub(super) fn suite(text: &str) -> Option<Problem> {
+    let lower = text.to_ascii_lowercase();
+    if lower != text {
+        return Problem::with_hint("must not contain capital letters", format!("write {lower:?}"));
+    }
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Problem::with_hint(
+            "is a version, not a suite",
+            "write the suite's code name, for example trixie for Debian 13",
+        );
+    }
+    None
+}
+
+pub(super) fn package(text: &str) -> Option<Problem> {
+    if let Some((name, _)) = text.split_once(['=', '/']).filter(|(name, _)| !name.is_empty()) {
+        return Problem::with_hint(
+            "names a version or a suite, which can't be chosen per package",
+            format!("write {name:?}; a snapshot as tree.debian.mirror fixes all versions"),
+        );
+    }
+    if let Some((name, _)) = text.split_once(':').filter(|(name, _)| !name.is_empty()) {
+        return Problem::with_hint("names an architecture, which is image.arch's", format!("write {name:?}"));
+    }
+    if text.len() > 1 && text.ends_with('-') {
+        return Problem::new("would tell apt to remove a package");
+    }
+    if text.contains([' ', ',']) {
+        return Problem::with_hint("looks like several packages", "make each one a list item");
+    }
+    None
+}
+
+pub(super) fn mirror(text: &str) -> Option<Problem> {
+    let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+    if !["http", "https", "file", "copy"].contains(&scheme) {
+        return Problem::with_hint(
+            "is not a URL that can be used",
+            "begin it with https://, http://, file:/ or copy:/",
+        );
+    }
+    let authority = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
+    if scheme.starts_with("http") && authority.contains('@') {
+        return Problem::with_hint(
+            "contains a user name, which would be published in the manifest",
+            "let a proxy or apt's auth.conf do the login",
+        );
+    }
+    None
+}
+
+pub(super) fn hostname(text: &str) -> Option<Problem> {
+    if text.contains('_') {
+        return Problem::with_hint("must not contain `_`", format!("write {:?}", text.replace('_', "-")));
+    }
+    if let Some(label) = text.split('.').find(|label| label.len() > 63) {
+        return Problem::new(format!("has a label of {} characters; 63 are allowed", label.len()));
+    }
+    if text.ends_with('.') {
+        return Problem::with_hint("must not end with `.`", format!("write {:?}", text.trim_end_matches('.')));
+    }
+    None
+}
+
+pub(super) fn unit(text: &str) -> Option<Problem> {
+    let Some((stem, suffix)) = text.rsplit_once('.') else {
+        return Problem::with_hint("has no suffix", format!("write \"{text}.service\""));
+    };
+    if ["device", "scope"].contains(&suffix) {
+        return Problem::new(format!("can't be enabled: .{suffix} units have no [Install] section"));
+    }
+    if stem.ends_with('@') {
+        return Problem::with_hint(
+            "is a template without an instance",
+            format!("write \"{stem}INSTANCE.{suffix}\""),
+        );
+    }
+    if text.contains('/') {
+        return Problem::with_hint("is a path", "write the unit's name without its folder");
+    }
+    None
+}
+
+pub(super) fn module(text: &str) -> Option<Problem> {
+    let name = text.rsplit('/').next().unwrap_or(text);
+    let stem = name.split(".ko").next().unwrap_or(name);
+    if stem != text && !stem.is_empty() {
+        return Problem::with_hint("is a file, not a module's name", format!("write {stem:?}"));
+    }
+    None
+}
+
+/// Options that the builder sets or that would work against what it sets, with the reason.
+const RESERVED: &[(&str, &str)] = &[
+    ("usrhash", "the builder sets it to the root hash of /usr"),
+    ("roothash", "there is no verity root; the builder sets usrhash= for /usr"),
+    ("root", "the builder sets root=tmpfs: only /usr and /var are on disk"),
+    ("rootflags", "the builder sets it for the tmpfs root"),
+    ("rootfstype", "the builder sets the root to a tmpfs"),
+    ("mount.usr", "/usr is found by its root hash"),
+    ("mount.usrfstype", "/usr is found by its root hash"),
+    ("mount.usrflags", "/usr is found by its root hash"),
+    ("systemd.gpt_auto", "the builder turns it off: Twinhull's generators find the partitions"),
+    ("rd.systemd.gpt_auto", "the builder turns it off: Twinhull's generators find the partitions"),
+    ("systemd.verity", "/usr is always verified"),
+    ("rd.systemd.verity", "/usr is always verified"),
+    ("systemd.verity_usr_data", "/usr is found by its root hash"),
+    ("systemd.verity_usr_hash", "/usr is found by its root hash"),
+    ("systemd.verity_usr_options", "/usr is found by its root hash"),
+    ("initrd", "the UKI holds its initrd"),
+    ("twinhull.emergency", "boot.emergency sets it"),
+];
+
+pub(super) fn cmdline(text: &str) -> Option<Problem> {
+    if text.contains(char::is_whitespace) {
+        return Problem::with_hint("contains a space", "make each word a list item of its own");
+    }
+    let name = text.split('=').next().unwrap_or(text).replace('-', "_");
+    let (_, why) = RESERVED.iter().find(|(reserved, _)| *reserved == name)?;
+    Some(Problem {
+        message: format!("can't be set here: {why}"),
+        hint: Some("remove it".into()),
+        reserved: true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_words_are_found_in_either_spelling() {
+        for (word, reserved) in [
+            ("root=/dev/sda1", true),
+            ("systemd.gpt-auto=yes", true),
+            ("usrhash", true),
+            ("rootwait", false),
+            ("twinhull.source=off", false),
+            ("panic=0", false),
+        ] {
+            assert_eq!(cmdline(word).is_some_and(|p| p.reserved), reserved, "{word}");
+        }
+    }
+}
