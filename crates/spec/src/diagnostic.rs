@@ -215,7 +215,8 @@ impl Diagnostics {
         let (place, related) = (&item.place, item.related.as_ref());
         let first = related.map_or(place, |(other, _)| if other.line < place.line { other } else { place });
         let last = related.map_or(place, |(other, _)| if other.line > place.line { other } else { place });
-        let (start, end) = (line_start(&self.source, first.span.start), line_end(&self.source, last.span.end));
+        let (start, end) =
+            (line_start(&self.source, first.span.start), line_end(&self.source, last.span.end));
         // Something far away is named by its line instead of shown.
         let (first, start, end, shown, named) = if end - start > SNIPPET_MAX {
             let (start, end) =
@@ -233,7 +234,8 @@ impl Diagnostics {
             snippet =
                 snippet.annotation(AnnotationKind::Context.span(within(&other.span)).label(label.as_str()));
         }
-        let mut group = Level::ERROR.primary_title(item.message.as_str()).id(item.code.name()).element(snippet);
+        let mut group =
+            Level::ERROR.primary_title(item.message.as_str()).id(item.code.name()).element(snippet);
         if let Some((other, label)) = named {
             group = group.element(Level::NOTE.message(format!("{label}, in line {}", other.line)));
         }
@@ -277,7 +279,13 @@ impl<'a> Report<'a> {
     }
 
     /// Adds a mistake and hands it back for a hint.
-    pub(crate) fn add(&mut self, code: Code, span: &Range<usize>, path: &str, message: String) -> Added<'_, 'a> {
+    pub(crate) fn add(
+        &mut self,
+        code: Code,
+        span: &Range<usize>,
+        path: &str,
+        message: String,
+    ) -> Added<'_, 'a> {
         if self.items.len() >= MAX_ITEMS {
             self.omitted += 1;
             return Added { report: self, index: None };
@@ -317,12 +325,7 @@ impl<'a> Report<'a> {
         let first = self.lines[line - 1];
         let end = floor(span.end).clamp(start, line_end(self.source, start));
         let count = |range: Range<usize>| self.source.get(range).map_or(0, |t| t.chars().count());
-        Place {
-            span: start..end,
-            line,
-            column: count(first..start) + 1,
-            length: count(start..end),
-        }
+        Place { span: start..end, line, column: count(first..start) + 1, length: count(start..end) }
     }
 }
 
@@ -361,7 +364,9 @@ pub(crate) fn quoted(text: &str) -> String {
 
 fn normalize(text: &str) -> String {
     // Debug escapes control characters but leaves those that only change the direction of text.
-    text.chars().map(|c| if matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -378,7 +383,7 @@ mod tests {
             (4..9, (1, 4, 1)),
             (7..8, (2, 1, 1)),
             (99..100, (2, 2, 0)),
-            (3..1, (1, 3, 0)),
+            (Range { start: 3, end: 1 }, (1, 3, 0)),
         ] {
             let place = report.place(&span);
             assert_eq!((place.line, place.column, place.length), want, "{span:?}");

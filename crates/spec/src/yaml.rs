@@ -148,7 +148,7 @@ pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Document {
         }
         let at = range(&span);
         if let Err(TooDeep) = builder.event(event, &span) {
-            report.add(Code::TooLarge, &at, "", format!("nested deeper than {MAX_DEPTH} levels"));
+            report.add(Code::TooLarge, &at, "", too_deep());
             return builder.abandon();
         }
     }
@@ -162,17 +162,20 @@ fn range(span: &Span) -> Range<usize> {
 
 fn syntax(error: &ScanError, text: &str, report: &mut Report<'_>) {
     let marker = error.marker();
-    let at = marker
+    let mut at = marker
         .byte_offset()
         .unwrap_or_else(|| text.char_indices().nth(marker.index()).map_or(text.len(), |(at, _)| at));
-    let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
-    let code = if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) { Code::TooLarge } else { Code::Syntax };
+    let deep = matches!(error.kind(), ErrorKind::RecursionLimitExceeded);
     let hint = match error.kind() {
         ErrorKind::TabNotAllowed
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
         | ErrorKind::TabAtBlockScalarStart
-        | ErrorKind::TabInPlainScalar => "indent with spaces",
+        | ErrorKind::TabInPlainScalar => {
+            // The parser may be behind the tab already.
+            at -= usize::from(text.get(..at).is_some_and(|before| before.ends_with('\t')));
+            "indent with spaces"
+        }
         ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => {
             "check the indentation; text that contains `: ` needs quotes"
         }
@@ -188,10 +191,19 @@ fn syntax(error: &ScanError, text: &str, report: &mut Report<'_>) {
         ErrorKind::UnexpectedCharacter { .. } => "put text that begins with this character in quotes",
         _ => "",
     };
-    let added = report.add(code, &(at..end), "", format!("not YAML: {}", error.info()));
+    let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
+    let added = if deep {
+        report.add(Code::TooLarge, &(at..end), "", too_deep())
+    } else {
+        report.add(Code::Syntax, &(at..end), "", format!("not YAML: {}", error.info()))
+    };
     if !hint.is_empty() {
         added.hint(hint);
     }
+}
+
+fn too_deep() -> String {
+    format!("nested deeper than {MAX_DEPTH} levels")
 }
 
 struct TooDeep;
@@ -213,7 +225,8 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), TooDeep> {
         let mut span_of = range(span);
-        self.after_scalar = matches!(event, Event::Scalar(..)) || (self.after_scalar && matches!(event, Event::Anchor(..)));
+        self.after_scalar =
+            matches!(event, Event::Scalar(..)) || (self.after_scalar && matches!(event, Event::Anchor(..)));
         let tag = span.tag_span().map(|tag| (range(&tag), "tag"));
         let mark = if event.tag().is_some() { tag.or(Some((span_of.clone(), "tag"))) } else { None };
         match event {

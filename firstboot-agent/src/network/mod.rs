@@ -192,18 +192,6 @@ impl From<Network> for String {
     }
 }
 
-/// What this machine's own hardware says, for documents that don't.
-pub trait Cards {
-    /// MAC addresses of the Ethernet cards.
-    fn ethernet(&self) -> Vec<Mac>;
-}
-
-impl Cards for [Mac] {
-    fn ethernet(&self) -> Vec<Mac> {
-        self.to_vec()
-    }
-}
-
 /// A network description: a `network-config` document of either version, with or without the key `network`
 /// around it. What can't be done becomes a note, never an error: a machine without its third route is
 /// better than one without a network.

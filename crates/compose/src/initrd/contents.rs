@@ -31,7 +31,7 @@ impl Profile {
 
 /// Without these no image boots.
 pub(super) const REQUIRED_MODULES: &[&str] =
-    &["dm_verity", "erofs", "ext4", "vfat", "nls_ascii", "nls_cp437"];
+    &["dm_verity", "erofs", "loop", "ext4", "vfat", "nls_ascii", "nls_cp437"];
 
 const VIRTIO: &[&str] = &[
     "virtio_pci",

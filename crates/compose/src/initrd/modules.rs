@@ -37,8 +37,9 @@ pub(super) fn add(os: &Tree, initrd: &mut Tree, options: &Options) -> Result<()>
             initrd.insert(format!("{dir}/{name}"), Node::file(data.content.clone()))?;
         }
     }
-    // These have no hardware to announce them.
-    let always = "dm_mod\ndm_verity\nerofs\n";
+    // These have no hardware to announce them. Without loop devices systemd-repart would make file systems in a
+    // temporary file and copy them.
+    let always = "dm_mod\ndm_verity\nerofs\nloop\n";
     initrd.insert("/usr/lib/modules-load.d/twinhull.conf", Node::file(always))?;
     for path in &paths {
         if initrd

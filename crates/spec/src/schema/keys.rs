@@ -330,5 +330,5 @@ static CMDLINE: Text = Text {
 
 /// Whether `text` is a host name, for a default that is taken from elsewhere.
 pub(crate) fn is_hostname(text: &str) -> bool {
-    super::super::validate::matches(&HOSTNAME, text)
+    crate::validate::matches(&HOSTNAME, text)
 }

@@ -101,7 +101,10 @@ pub(super) fn hostname(text: &str) -> Option<Problem> {
         return Problem::new(format!("has a label of {} characters; 63 are allowed", label.len()));
     }
     if text.ends_with('.') {
-        return Problem::with_hint("must not end with `.`", format!("write {:?}", text.trim_end_matches('.')));
+        return Problem::with_hint(
+            "must not end with `.`",
+            format!("write {:?}", text.trim_end_matches('.')),
+        );
     }
     None
 }

@@ -1,0 +1,67 @@
+//! Values that are right by themselves but don't fit each other.
+
+use serde_json::Value;
+
+use crate::diagnostic::{Code, Report, quoted};
+use crate::schema::keys::{CMDLINE_MAX, is_hostname};
+use crate::yaml::Node;
+
+/// UTF-16 units of a GPT label.
+const LABEL_MAX: usize = 36;
+
+/// Looks at the values of a spec together; `value` holds only those that are right.
+pub(crate) fn check(root: &Node, value: &Value, report: &mut Report<'_>) {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+    let image = root.get("image");
+    let (id, version) = (text("/image/id"), text("/image/version"));
+    if let (Some(id), Some(version)) = (id, version)
+        && let Some(node) = image.and_then(|image| image.get("version"))
+    {
+        label(id, version, node, report);
+    }
+    let no_name = root.get("system").is_none_or(|system| system.get("hostname").is_none());
+    if let Some(id) = id
+        && let Some(node) = image.and_then(|image| image.get("id"))
+        && no_name
+        && !is_hostname(id)
+    {
+        report
+            .add(
+                Code::Conflict,
+                &node.span,
+                "image.id",
+                format!("image.id: {} is also the host name, but it is no host name", quoted(id)),
+            )
+            .hint("set system.hostname");
+    }
+    if let Some(words) = value.pointer("/boot/cmdline").and_then(Value::as_array)
+        && let Some(node) = root.get("boot").and_then(|boot| boot.get("cmdline"))
+    {
+        let length: usize = words.iter().filter_map(Value::as_str).map(|word| word.len() + 1).sum();
+        if length > CMDLINE_MAX {
+            let message =
+                format!("boot.cmdline has {length} characters with its spaces; {CMDLINE_MAX} are allowed");
+            report
+                .add(Code::TooLong, &node.span, "boot.cmdline", message)
+                .hint("the kernel reads 2048, and the builder's own words need room");
+        }
+    }
+}
+
+fn label(id: &str, version: &str, node: &Node, report: &mut Report<'_>) {
+    let label = format!("{id}_{version}_verity");
+    let length = label.encode_utf16().count();
+    if length <= LABEL_MAX {
+        return;
+    }
+    let over = length - LABEL_MAX;
+    let message = format!(
+        "the partition label {} has {length} characters; a GPT label has at most {LABEL_MAX}",
+        quoted(&label)
+    );
+    report.add(Code::TooLong, &node.span, "image.version", message).hint(format!(
+        "shorten image.id ({} characters) and image.version ({}) by {over} together",
+        id.len(),
+        version.len()
+    ));
+}
