@@ -211,9 +211,9 @@ mod tests {
                     - {name: root, password-hash: $6$a$b}\n";
         let ([passwd, group, shadow, gshadow], problems) = run(yaml, &mut uids);
         assert_eq!(problems, [""; 0]);
-        assert!(passwd.ends_with(
-            "bob:x:1002:1002::/home/bob:/bin/bash\nann:x:1003:1003:A:/home/ann:/bin/bash\n"
-        ));
+        assert!(
+            passwd.ends_with("bob:x:1002:1002::/home/bob:/bin/bash\nann:x:1003:1003:A:/home/ann:/bin/bash\n")
+        );
         assert!(group.contains("adm:x:4:ann\n") && group.contains("ann:x:1003:\n"), "{group}");
         assert!(gshadow.contains("adm:*::ann\n"), "{gshadow}");
         assert!(shadow.contains("root:$6$a$b:1:") && shadow.contains("ann:*::0:99999:7:::\n"), "{shadow}");

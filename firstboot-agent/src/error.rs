@@ -47,13 +47,15 @@ pub enum Error {
         problem: &'static str,
     },
     /// A file system labelled cidata could not be mounted.
-    #[error("{device} is labelled cidata but can't be mounted as iso9660 or vfat: {source}; \
-             check that the initrd has the modules isofs and vfat, and that the disk is a NoCloud seed")]
+    #[error(
+        "{device} is labelled cidata but can't be mounted: {problem}; \
+             check that the initrd has the modules isofs and vfat, and that the disk is a NoCloud seed"
+    )]
     Mount {
         /// The device.
         device: PathBuf,
         /// What mount said.
-        source: io::Error,
+        problem: String,
     },
     /// The image lacks something that every image has.
     #[error("the image's {path} is unusable: {problem}; build the image again")]

@@ -101,10 +101,9 @@ impl<'a> Http<'a> {
             return Err(too_long());
         }
         let mut body = Vec::new();
-        response
-            .take(limit as u64 + 1)
-            .read_to_end(&mut body)
-            .map_err(|e| Trouble::Passing(format!("status {status}, then the body broke off: {}", cause(&e))))?;
+        response.take(limit as u64 + 1).read_to_end(&mut body).map_err(|e| {
+            Trouble::Passing(format!("status {status}, then the body broke off: {}", cause(&e)))
+        })?;
         if body.len() > limit { Err(too_long()) } else { Ok(Some(body)) }
     }
 }

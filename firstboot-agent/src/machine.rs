@@ -107,7 +107,9 @@ impl SshKey {
     pub fn new(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         if text.contains("PRIVATE KEY") {
-            return Err("this is a private key; it is compromised now: make a new pair and give the public one");
+            return Err(
+                "this is a private key; it is compromised now: make a new pair and give the public one",
+            );
         }
         if text.chars().any(char::is_control) {
             return Err("an SSH key is one line");
@@ -116,9 +118,8 @@ impl SshKey {
             return Err("an SSH key has 16 KiB at most");
         }
         let words: Vec<_> = text.split_whitespace().collect();
-        let is_type = |w: &str| {
-            ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|p| w.starts_with(p))
-        };
+        let is_type =
+            |w: &str| ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|p| w.starts_with(p));
         // Every key blob starts with its own type's length: three zero bytes, AAAA in base64.
         if !words.windows(2).any(|w| is_type(w[0]) && w[1].starts_with("AAAA")) {
             return Err("an SSH key looks like `ssh-ed25519 AAAA... comment`");

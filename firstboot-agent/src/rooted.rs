@@ -38,7 +38,12 @@ const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLL
 impl Rooted {
     /// Opens the root.
     pub fn open(root: &Path) -> io::Result<Self> {
-        Ok(Rooted(rustix::fs::openat(CWD, root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?))
+        Ok(Rooted(rustix::fs::openat(
+            CWD,
+            root,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?))
     }
 
     /// The folder of a path and the path's last part; missing folders are made as `missing`.
@@ -75,13 +80,14 @@ impl Rooted {
     /// Replaces a file: temporary file, fsync, rename, fsync of the folder.
     pub fn file(&self, path: &str, bytes: &[u8], meta: Meta, missing: Meta) -> io::Result<()> {
         let (at, name) = self.parent(path, missing)?;
-        let temp = format!(".{}.twinhull", &name[..name.floor_char_boundary(200)]);
+        let temp = format!(".twinhull-{}", std::process::id());
         match rustix::fs::unlinkat(&at, &temp, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(e) => return Err(e.into()),
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = std::fs::File::from(rustix::fs::openat(&at, &temp, flags, Mode::from_raw_mode(0o600))?);
+        let mut file =
+            std::fs::File::from(rustix::fs::openat(&at, &temp, flags, Mode::from_raw_mode(0o600))?);
         let finish = |file: &mut std::fs::File| -> io::Result<()> {
             file.write_all(bytes)?;
             // Owner before mode: chown takes set-uid bits away.

@@ -90,8 +90,9 @@ impl Node {
     /// The value under a key, when this is a mapping that has it and it isn't null.
     pub fn get(&self, key: &str) -> Option<&Node> {
         let Value::Map(entries) = &self.value else { return None };
-        let (_, value) =
-            entries.iter().find(|(k, _)| matches!(&k.value, Value::Text(t) | Value::Number(t) if t == key))?;
+        let (_, value) = entries
+            .iter()
+            .find(|(k, _)| matches!(&k.value, Value::Text(t) | Value::Number(t) if t == key))?;
         (value.value != Value::Null).then_some(value)
     }
 
@@ -190,9 +191,8 @@ fn options() -> serde_saphyr::Options {
 
 /// Text for one line of a console: no control characters, not endless.
 pub fn printable(text: &str) -> String {
-    let mut out: String =
-        text.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect();
-    if text.chars().count() > 200 {
+    let mut out: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).take(400).collect();
+    if text.chars().count() > 400 {
         out.push('…');
     }
     out

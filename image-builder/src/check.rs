@@ -20,19 +20,21 @@ pub fn run(spec: &Path, json: bool) -> Result<ExitCode> {
             Ok(_) => json!({ "ok": true, "errors": [], "omitted": 0 }),
             Err(found) => json!({ "ok": false, "errors": found.to_json(), "omitted": found.omitted }),
         };
-        println!("{report:#}");
+        print(std::io::stdout(), &format!("{report:#}\n"))?;
     }
     match result {
         Ok(good) => {
             if !json {
                 let image = &good.image;
-                println!("{}: ok ({} {}, {})", spec.display(), image.id, image.version, image.arch);
+                let line =
+                    format!("{}: ok ({} {}, {})\n", spec.display(), image.id, image.version, image.arch);
+                print(std::io::stdout(), &line)?;
             }
             Ok(ExitCode::SUCCESS)
         }
         Err(found) => {
             if !json {
-                show(&found);
+                show(&found)?;
             }
             Ok(ExitCode::from(MISTAKES))
         }
@@ -46,7 +48,7 @@ pub fn load(spec: &Path) -> Result<Result<(Spec, String), ExitCode>> {
     Ok(match result {
         Ok(good) => Ok((good, text)),
         Err(found) => {
-            show(&found);
+            show(&found)?;
             Err(ExitCode::from(MISTAKES))
         }
     })
@@ -62,9 +64,19 @@ fn read(spec: &Path) -> Result<(Result<Spec, Diagnostics>, String)> {
     Ok((result, String::from_utf8(bytes).unwrap_or_default()))
 }
 
-fn show(found: &Diagnostics) {
+fn show(found: &Diagnostics) -> Result<()> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    eprint!("{}", found.render(!no_color && std::io::stderr().is_terminal()));
+    let stderr = std::io::stderr();
+    let color = !no_color && stderr.is_terminal();
+    print(stderr, &found.render(color))
+}
+
+/// A reader that has seen enough, such as `head`, is no failure.
+fn print(mut to: impl std::io::Write, text: &str) -> Result<()> {
+    match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::{build, inspect, progress::Progress, source};
+use crate::{build, check, inspect, progress::Progress, source};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ enum Command {
     Build(BuildArgs),
     /// Show what a disk image holds and check its hashes
     Inspect(InspectArgs),
+    /// Print the JSON Schema of specs, for editors
+    Schema,
     /// Print a shell completion script
     #[command(hide = true)]
     Completions {
@@ -97,9 +99,15 @@ struct InspectArgs {
 /// Parses the arguments, runs the command, and says what went wrong.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Check(args) => check(&args),
+        Command::Check(args) => check::run(&args.spec, args.json),
         Command::Build(args) => build_image(&args),
         Command::Inspect(args) => inspect_image(&args),
+        Command::Schema => serde_json::to_string_pretty(&twinhull_spec::json_schema())
+            .map(|text| {
+                println!("{text}");
+                ExitCode::SUCCESS
+            })
+            .map_err(Into::into),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "image-builder", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -111,14 +119,11 @@ pub fn main() -> ExitCode {
     })
 }
 
-fn check(args: &CheckArgs) -> Result<ExitCode> {
-    let _ = args;
-    anyhow::bail!("check is being written")
-}
-
 fn build_image(args: &BuildArgs) -> Result<ExitCode> {
-    let text = fs_err::read_to_string(&args.spec)?;
-    let spec: twinhull_spec::Spec = twinhull_spec::from_str(&text)?;
+    let (spec, text) = match check::load(&args.spec)? {
+        Ok(loaded) => loaded,
+        Err(code) => return Ok(code),
+    };
     let progress = Progress::new(args.quiet);
     let cache = match &args.cache_dir {
         Some(dir) => dir.clone(),

@@ -1,6 +1,7 @@
 //! The image builder as a library: the command line, and one module a command.
 
 pub mod build;
+mod check;
 pub mod cli;
 mod guest;
 pub mod inspect;

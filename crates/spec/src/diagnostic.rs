@@ -3,14 +3,14 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 use serde_json::{Value, json};
 
 /// Most mistakes that one run lists; the rest is only counted.
 pub const MAX_ITEMS: usize = 100;
 
 /// Longest stretch of the source that one snippet is cut from, in bytes.
-const SNIPPET_MAX: usize = 64 << 10;
+const SNIPPET_MAX: usize = 16 << 10;
 
 /// What kind of mistake, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -217,7 +217,7 @@ impl Diagnostics {
         let last = related.map_or(place, |(other, _)| if other.line > place.line { other } else { place });
         let (start, end) =
             (line_start(&self.source, first.span.start), line_end(&self.source, last.span.end));
-        // Something far away is named by its line instead of shown.
+        // Something far away is named by its line instead of shown; so is a place in an endless line.
         let (first, start, end, shown, named) = if end - start > SNIPPET_MAX {
             let (start, end) =
                 (line_start(&self.source, place.span.start), line_end(&self.source, place.span.end));
@@ -225,17 +225,22 @@ impl Diagnostics {
         } else {
             (first, start, end, related, None)
         };
-        let within = |span: &Range<usize>| span.start - start..span.end - start;
-        let mut snippet = Snippet::source(self.source.get(start..end).unwrap_or_default())
-            .line_start(first.line)
-            .path(normalize_untrusted_str(&self.file))
-            .annotation(AnnotationKind::Primary.span(within(&place.span)));
-        if let Some((other, label)) = shown {
-            snippet =
-                snippet.annotation(AnnotationKind::Context.span(within(&other.span)).label(label.as_str()));
-        }
-        let mut group =
-            Level::ERROR.primary_title(item.message.as_str()).id(item.code.name()).element(snippet);
+        let file = normalize_untrusted_str(&self.file);
+        let title = Level::ERROR.primary_title(item.message.as_str()).id(item.code.name());
+        let mut group = if end - start > SNIPPET_MAX {
+            title.element(Origin::path(file).line(place.line).char_column(place.column))
+        } else {
+            let within = |span: &Range<usize>| span.start - start..span.end - start;
+            let mut snippet = Snippet::source(self.source.get(start..end).unwrap_or_default())
+                .line_start(first.line)
+                .path(file)
+                .annotation(AnnotationKind::Primary.span(within(&place.span)));
+            if let Some((other, label)) = shown {
+                snippet = snippet
+                    .annotation(AnnotationKind::Context.span(within(&other.span)).label(label.as_str()));
+            }
+            title.element(snippet)
+        };
         if let Some((other, label)) = named {
             group = group.element(Level::NOTE.message(format!("{label}, in line {}", other.line)));
         }
@@ -286,7 +291,7 @@ impl<'a> Report<'a> {
         path: &str,
         message: String,
     ) -> Added<'_, 'a> {
-        if self.items.len() >= MAX_ITEMS {
+        if self.is_full() {
             self.omitted += 1;
             return Added { report: self, index: None };
         }
@@ -299,6 +304,11 @@ impl<'a> Report<'a> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// Whether further mistakes are only counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.items.len() >= MAX_ITEMS
     }
 
     pub(crate) fn finish(self, file: &str) -> Diagnostics {

@@ -5,11 +5,11 @@
 //! table makes the reference page and the JSON Schema.
 //!
 //! ```
-//! let wrong = "image: {id: hello, version: 1.0}\ntree: {debian: {siute: trixie}}\n";
+//! let wrong = "image: {id: hello, version: 1.0}\ntree: {debian: {siute: trixie, packages: vim}}\n";
 //! let found = twinhull_spec::from_str(wrong).unwrap_err();
 //! assert_eq!(found.items.len(), 2);
-//! assert_eq!(found.items[1].hint.as_deref(), Some("did you mean `suite`?"));
-//! assert_eq!((found.items[1].place.line, found.items[1].place.column), (2, 17));
+//! assert_eq!(found.items[0].hint.as_deref(), Some("did you mean `suite`?"));
+//! assert_eq!((found.items[1].place.line, found.items[1].place.column), (2, 42));
 //! ```
 
 mod cross;
@@ -39,12 +39,7 @@ pub fn from_str(text: &str) -> Result<Spec, Diagnostics> {
 /// must be there.
 pub fn parse(name: &str, text: &str, base: Option<&Path>) -> Result<Spec, Diagnostics> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.len() > MAX_SIZE {
-        let mut report = Report::new("");
-        let message = format!("the spec has {} bytes; {MAX_SIZE} are allowed", text.len());
-        report.add(Code::TooLarge, &(0..0), "", message);
-        return Err(report.finish(name));
-    }
+    too_large(name, text.len())?;
     let mut report = Report::new(text);
     let document = yaml::read(text, &mut report);
     let value = validate::check(&document, base, &mut report);
@@ -64,12 +59,13 @@ pub fn parse(name: &str, text: &str, base: Option<&Path>) -> Result<Spec, Diagno
 
 /// Like [`parse`], for a file's content, which may not be UTF-8.
 pub fn parse_bytes(name: &str, bytes: &[u8], base: Option<&Path>) -> Result<Spec, Diagnostics> {
+    too_large(name, bytes.len())?;
     match std::str::from_utf8(bytes) {
         Ok(text) => parse(name, text, base),
         Err(error) => {
             let at = error.valid_up_to();
             // What follows is shown as it is read, with marks for what can't be.
-            let text = String::from_utf8_lossy(bytes.get(..bytes.len().min(MAX_SIZE)).unwrap_or_default());
+            let text = String::from_utf8_lossy(bytes);
             let mut report = Report::new(&text);
             report
                 .add(Code::Syntax, &(at..at + 1), "", "the spec is not UTF-8 here".into())
@@ -77,4 +73,13 @@ pub fn parse_bytes(name: &str, bytes: &[u8], base: Option<&Path>) -> Result<Spec
             Err(report.finish(name))
         }
     }
+}
+
+fn too_large(name: &str, length: usize) -> Result<(), Diagnostics> {
+    if length <= MAX_SIZE {
+        return Ok(());
+    }
+    let mut report = Report::new("");
+    report.add(Code::TooLarge, &(0..0), "", format!("the spec is larger than {MAX_SIZE} bytes"));
+    Err(report.finish(name))
 }

@@ -16,7 +16,7 @@ use crate::yaml::{Content, Document, Node, Scalar, Type};
 
 /// Checks a document; what is right of it comes back as a value for serde.
 pub(crate) fn check(document: &Document, base: Option<&Path>, report: &mut Report<'_>) -> Value {
-    let mut walk = Walk { report, base, complete: document.complete };
+    let mut walk = Walk { report, base, complete: document.complete, patterns: HashMap::new() };
     match &document.root {
         Some(root) => walk.mapping(SPEC, false, root, &start_of(root), "").unwrap_or_default(),
         None => {
@@ -32,11 +32,7 @@ pub(crate) fn check(document: &Document, base: Option<&Path>, report: &mut Repor
 
 /// Whether a text is what its kind allows, without saying why not.
 pub(crate) fn matches(kind: &Text, text: &str) -> bool {
-    text.chars().count() <= kind.max && (kind.explain)(text).is_none() && fits(kind, text)
-}
-
-fn fits(kind: &Text, text: &str) -> bool {
-    Regex::new(kind.pattern).is_ok_and(|pattern| pattern.is_match(text))
+    text.chars().count() <= kind.max && (kind.explain)(text).is_none() && fits(kind.pattern, text)
 }
 
 /// The first key of a mapping, or the node itself: where to point when something is missing.
@@ -51,6 +47,8 @@ struct Walk<'r, 't, 'b> {
     report: &'r mut Report<'t>,
     base: Option<&'b Path>,
     complete: bool,
+    /// Patterns that were needed already: lists use theirs often.
+    patterns: HashMap<&'static str, Option<Regex>>,
 }
 
 impl Walk<'_, '_, '_> {
@@ -111,6 +109,7 @@ impl Walk<'_, '_, '_> {
         };
         let mut out = Map::new();
         let mut seen: HashMap<&str, &Node> = HashMap::new();
+        let mut meant: Vec<&str> = Vec::new();
         let mut chosen: Option<(&str, &Node)> = None;
         for (key_node, value) in entries {
             let Some(name) = self.key_name(key_node, path) else { continue };
@@ -122,7 +121,8 @@ impl Walk<'_, '_, '_> {
                 continue;
             }
             let Some(key) = keys.iter().find(|key| key.name == name) else {
-                self.unknown_key(keys, name, key_node, &path);
+                // A key that is only misspelt is not missing as well.
+                meant.extend(self.unknown_key(keys, name, key_node, &path));
                 continue;
             };
             if one_of {
@@ -141,7 +141,8 @@ impl Walk<'_, '_, '_> {
             }
         }
         if self.complete {
-            self.missing(keys, one_of, &seen, opened, path);
+            let there = |name: &str| seen.contains_key(name) || meant.contains(&name);
+            self.missing(keys, one_of, there, opened, path);
         }
         Some(Value::Object(out))
     }
@@ -150,12 +151,12 @@ impl Walk<'_, '_, '_> {
         &mut self,
         keys: &'static [Key],
         one_of: bool,
-        seen: &HashMap<&str, &Node>,
+        there: impl Fn(&str) -> bool,
         opened: &Range<usize>,
         path: &str,
     ) {
         let prefix = if path.is_empty() { "the spec".to_owned() } else { format!("{path}:") };
-        if one_of && !keys.iter().any(|key| seen.contains_key(key.name)) {
+        if one_of && !keys.iter().any(|key| there(key.name)) {
             let names: Vec<_> = keys.iter().map(|key| key.name).collect();
             self.report.add(
                 Code::MissingKey,
@@ -164,7 +165,7 @@ impl Walk<'_, '_, '_> {
                 format!("{prefix} needs one of {}", suggest::list(&names)),
             );
         }
-        for key in keys.iter().filter(|key| key.required() && !seen.contains_key(key.name)) {
+        for key in keys.iter().filter(|key| key.required() && !there(key.name)) {
             let full = join(path, key.name);
             let message = format!("{prefix} needs the key `{}`", key.name);
             let added = self.report.add(Code::MissingKey, opened, &full, message);
@@ -192,7 +193,19 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn unknown_key(&mut self, keys: &'static [Key], name: &str, node: &Node, path: &str) {
+    /// Returns the key that was probably meant.
+    fn unknown_key(
+        &mut self,
+        keys: &'static [Key],
+        name: &str,
+        node: &Node,
+        path: &str,
+    ) -> Option<&'static str> {
+        if self.report.is_full() {
+            // Only counted: no need to look for a hint.
+            self.report.add(Code::UnknownKey, &node.span, path, String::new());
+            return None;
+        }
         let place = match path.len().checked_sub(name.len() + 1) {
             Some(parent) => format!(" in `{}:`", path.get(..parent).unwrap_or_default()),
             None => String::new(),
@@ -208,6 +221,7 @@ impl Walk<'_, '_, '_> {
             },
         };
         self.report.add(Code::UnknownKey, &node.span, path, message).hint(hint);
+        near
     }
 
     fn value(&mut self, key: &'static Key, node: &Node, key_node: &Node, path: &str) -> Option<Value> {
@@ -332,7 +346,8 @@ impl Walk<'_, '_, '_> {
             self.report.add(Code::TooLong, &node.span, path, message);
             return None;
         }
-        if !fits(kind, text) {
+        let pattern = self.patterns.entry(kind.pattern).or_insert_with(|| Regex::new(kind.pattern).ok());
+        if !pattern.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
             let message = format!("{path}: {} is not {}", quoted(text), kind.noun);
             self.report.add(Code::BadValue, &node.span, path, message).hint(described(kind));
             return None;
@@ -355,7 +370,7 @@ impl Walk<'_, '_, '_> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("write one of {}", suggest::list(&names)),
         };
-        let message = format!("{path}: {} is none of {}", quoted(&scalar.text), suggest::list(&names));
+        let message = format!("{path}: {} is not one of {}", quoted(&scalar.text), suggest::list(&names));
         self.report.add(Code::UnknownValue, at, path, message).hint(hint);
         None
     }
@@ -457,7 +472,11 @@ impl Walk<'_, '_, '_> {
 pub(crate) const SIZE_PATTERN: &str = "^[0-9]+([KMGT](iB|B)?)?$";
 
 fn fits_size(text: &str) -> bool {
-    Regex::new(SIZE_PATTERN).is_ok_and(|pattern| pattern.is_match(text))
+    fits(SIZE_PATTERN, text)
+}
+
+fn fits(pattern: &str, text: &str) -> bool {
+    Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
 }
 
 /// A size that has few digits: `34M`.

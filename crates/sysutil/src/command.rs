@@ -6,6 +6,9 @@ use std::fmt;
 use std::io;
 use std::process::{Command, ExitStatus, Stdio};
 
+/// Variables a child sees: where things are, and how the network is reached.
+const PASSED_ON: [&str; 6] = ["PATH", "HOME", "TMPDIR", "http_proxy", "https_proxy", "no_proxy"];
+
 /// How much of a child's stderr an error carries, in bytes.
 const STDERR_TAIL: usize = 4096;
 
@@ -37,8 +40,8 @@ fn after_colon(stderr: &str) -> String {
     if stderr.is_empty() { String::new() } else { format!(":\n{stderr}") }
 }
 
-/// A child process to be run with a clean environment: only `PATH`, `HOME`, `TMPDIR` and what
-/// [`Cmd::env`] adds, with `LC_ALL=C.UTF-8` and `TZ=UTC`.
+/// A child process to be run with a clean environment: only `PATH`, `HOME`, `TMPDIR`, proxies and
+/// what [`Cmd::env`] adds, with `LC_ALL=C.UTF-8` and `TZ=UTC`.
 #[derive(Debug)]
 pub struct Cmd {
     inner: Command,
@@ -49,7 +52,7 @@ impl Cmd {
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let mut inner = Command::new(program);
         inner.env_clear();
-        for name in ["PATH", "HOME", "TMPDIR"] {
+        for name in PASSED_ON {
             if let Some(value) = std::env::var_os(name) {
                 inner.env(name, value);
             }
@@ -79,6 +82,20 @@ impl Cmd {
         self
     }
 
+    /// Sets the folder the child starts in.
+    #[must_use]
+    pub fn current_dir(mut self, dir: impl AsRef<std::path::Path>) -> Self {
+        self.inner.current_dir(dir);
+        self
+    }
+
+    /// Lets the child read the caller's standard input; without this it reads nothing.
+    #[must_use]
+    pub fn inherit_stdin(mut self) -> Self {
+        self.inner.stdin(Stdio::inherit());
+        self
+    }
+
     /// The command line, quoted for reading.
     pub fn argv(&self) -> String {
         let words = std::iter::once(self.inner.get_program()).chain(self.inner.get_args());
@@ -99,6 +116,19 @@ impl Cmd {
             status: output.status,
             stderr: String::from_utf8_lossy(&output.stderr[cut..]).trim().to_owned(),
         })
+    }
+
+    /// Runs it with the caller's stderr and returns what it printed on stdout: for programs that talk while
+    /// they work.
+    ///
+    /// Returns [`Error::Start`] or [`Error::Failed`].
+    pub fn output_of_stdout(mut self) -> Result<Vec<u8>, Error> {
+        self.inner.stderr(Stdio::inherit());
+        let output = self.inner.output().map_err(|source| self.start_error(source))?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        Err(Error::Failed { argv: self.argv(), status: output.status, stderr: String::new() })
     }
 
     /// Runs it with the caller's stdout and stderr and returns how it ended.

@@ -155,12 +155,8 @@ fn bits(text: &str, address: IpAddr) -> Result<u8, String> {
         return Ok(bits);
     }
     let (ones, whole) = match text.parse().map_err(|_| bad())? {
-        IpAddr::V4(mask) if address.is_ipv4() => {
-            (mask.to_bits().leading_ones(), mask.to_bits().count_ones())
-        }
-        IpAddr::V6(mask) if address.is_ipv6() => {
-            (mask.to_bits().leading_ones(), mask.to_bits().count_ones())
-        }
+        IpAddr::V4(mask) if address.is_ipv4() => (mask.to_bits().leading_ones(), mask.to_bits().count_ones()),
+        IpAddr::V6(mask) if address.is_ipv6() => (mask.to_bits().leading_ones(), mask.to_bits().count_ones()),
         _ => return Err(bad()),
     };
     if ones == whole { u8::try_from(ones).map_err(|_| bad()) } else { Err(bad()) }
@@ -219,7 +215,8 @@ pub fn parse(node: &Node, cards: &[Mac], notes: &mut Vec<String>) -> Vec<Interfa
 fn only_card(entries: usize, cards: &[Mac], name: &str, notes: &mut Vec<String>) -> Option<Mac> {
     match cards {
         [mac] if entries == 1 => {
-            notes.push(format!("interface `{name}` has no MAC address; it is this machine's only one, {mac}"));
+            notes
+                .push(format!("interface `{name}` has no MAC address; it is this machine's only one, {mac}"));
             Some(*mac)
         }
         _ => {

@@ -12,7 +12,8 @@ pub fn units(interfaces: &[Interface]) -> Vec<(String, String)> {
 
 /// One .network file.
 pub fn unit(interface: &Interface) -> String {
-    let mut out = String::from("# Made by firstboot-agent from what the platform says; replaced on every boot.\n");
+    let mut out =
+        String::from("# Made by firstboot-agent from what the platform says; replaced on every boot.\n");
     let mut line = |text: std::fmt::Arguments<'_>| {
         // Writing to a String can't fail.
         let _ = writeln!(out, "{text}");

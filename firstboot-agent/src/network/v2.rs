@@ -1,11 +1,27 @@
 //! Version 2 of network-config (what netplan reads), its ethernets.
 
-use super::{Interface, Mac, Network, Route, address, default_route, domains, finish, is_default, mtu, name_servers, only_card};
+use super::{
+    Interface, Mac, Network, Route, address, default_route, domains, finish, is_default, mtu, name_servers,
+    only_card,
+};
 use crate::yaml::{Node, Value};
 
 const KNOWN: &[&str] = &[
-    "match", "set-name", "addresses", "dhcp4", "dhcp6", "gateway4", "gateway6", "routes", "nameservers", "mtu",
-    "accept-ra", "optional", "renderer", "wakeonlan", "critical",
+    "match",
+    "set-name",
+    "addresses",
+    "dhcp4",
+    "dhcp6",
+    "gateway4",
+    "gateway6",
+    "routes",
+    "nameservers",
+    "mtu",
+    "accept-ra",
+    "optional",
+    "renderer",
+    "wakeonlan",
+    "critical",
 ];
 
 /// Reads the mapping that has `ethernets`.

@@ -156,7 +156,9 @@ pub fn look(host: &Host<'_>, known: bool, console: &mut Console<'_>) -> Result<O
     let word = match fs_err::read_to_string(&file) {
         Ok(word) => word.trim().to_owned(),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            console.warn("no source: twinhull-provision-generator left no /run/twinhull/source, so nothing is asked");
+            console.warn(
+                "no source: twinhull-provision-generator left no /run/twinhull/source, so nothing is asked",
+            );
             return Ok(None);
         }
         Err(e) => return Err(Error::file("the generator's answer", file)(e)),

@@ -116,7 +116,14 @@ fn one(item: &Node, problems: &mut Vec<Problem>) -> Option<File> {
         text.map(str::to_owned)
     };
     let (owner, group) = (account("owner"), account("group"));
-    Some(File { path: path?, content: content?, mode: mode?, owner: owner?, group: group?, place: item.place })
+    Some(File {
+        path: path?,
+        content: content?,
+        mode: mode?,
+        owner: owner?,
+        group: group?,
+        place: item.place,
+    })
 }
 
 /// Where a path really is, or why nothing can be there.
@@ -136,14 +143,21 @@ fn path(text: &str) -> Result<String, String> {
         .unwrap_or_else(|| text.to_owned());
     for (managed, advice) in MANAGED {
         if path == *managed || (path.starts_with(managed) && (managed.ends_with(['/', '-']))) {
-            return Err(format!("{} can't be written by user data: {advice}", managed.trim_end_matches(['/', '-'])));
+            return Err(format!(
+                "{} can't be written by user data: {advice}",
+                managed.trim_end_matches(['/', '-'])
+            ));
         }
     }
     if ["/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/"].iter().any(|p| text.starts_with(p)) {
-        return Err("/usr belongs to the image, is read-only and verified; change the image, or use /etc or /var".into());
+        return Err(
+            "/usr belongs to the image, is read-only and verified; change the image, or use /etc or /var"
+                .into(),
+        );
     }
     if path.starts_with("/etc/") || path.starts_with("/var/") {
         return Ok(path);
     }
-    Err("a file can be below /etc, /var, /home, /root, /srv or /opt; the rest is made anew on every boot".into())
+    Err("a file can be below /etc, /var, /home, /root, /srv or /opt; the rest is made anew on every boot"
+        .into())
 }

@@ -35,12 +35,8 @@ impl UserData {
     /// One line for the console.
     pub fn summary(&self) -> String {
         let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        [
-            count(self.users.len(), "user"),
-            count(self.files.len(), "file"),
-            count(self.units.len(), "unit"),
-        ]
-        .join(", ")
+        [count(self.users.len(), "user"), count(self.files.len(), "file"), count(self.units.len(), "unit")]
+            .join(", ")
     }
 }
 
@@ -101,9 +97,7 @@ pub fn format(bytes: &[u8]) -> Format {
     if head.len() >= 24 && head.trim_end().chars().all(base64) {
         return Format::Foreign("base64-encoded data");
     }
-    let marked = |l: &str| {
-        l.strip_prefix("twinhull").is_some_and(|r| r.trim_start().starts_with(':'))
-    };
+    let marked = |l: &str| l.strip_prefix("twinhull").is_some_and(|r| r.trim_start().starts_with(':'));
     let whole = String::from_utf8_lossy(bytes);
     if whole.lines().any(marked) { Format::Native } else { Format::Unknown }
 }
@@ -119,7 +113,8 @@ pub fn parse(bytes: &[u8]) -> Result<Option<UserData>, Vec<Problem>> {
             return Err(vec![Problem::new(start, message)]);
         }
         Format::Unknown => {
-            let message = "user data is in no format that is known: Twinhull's own has `#twinhull` as its first line";
+            let message =
+                "user data is in no format that is known: Twinhull's own has `#twinhull` as its first line";
             return Err(vec![Problem::new(start, message)]);
         }
     }

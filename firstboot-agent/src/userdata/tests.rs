@@ -18,7 +18,10 @@ fn everything_at_once() {
     .unwrap()
     .unwrap();
     assert_eq!(data.summary(), "1 user, 1 file, 3 units");
-    assert_eq!((data.files[0].path.as_str(), data.files[0].content.as_slice()), ("/var/home/ann/x", &b"hi\n"[..]));
+    assert_eq!(
+        (data.files[0].path.as_str(), data.files[0].content.as_slice()),
+        ("/var/home/ann/x", &b"hi\n"[..])
+    );
     assert_eq!((data.files[0].mode, data.files[0].owner.as_str()), (0o600, "ann"));
     assert_eq!(data.units[0].wanted_by.as_deref(), Some("multi-user.target"));
     assert_eq!(data.units[2].wanted_by.as_deref(), Some("timers.target"));
@@ -47,10 +50,10 @@ fn all_mistakes_are_found_each_with_its_place() {
          9:10: a path has no empty parts, no `.` and no `..`, and names a file\n\
          10:10: /etc/passwd can't be written by user data: accounts are made from `users`\n\
          11:10: a file can be below /etc, /var, /home, /root, /srv or /opt; the rest is made anew on every boot\n\
-         12:35: `mode` is octal, with its zero: 0600\n\
+         12:36: `mode` is octal, with its zero: 0600\n\
          13:3: a file needs either `content` or `content-base64`\n\
          15:10: a unit's name ends in its type, as in app.service\n\
-         16:31: line 1 of this text: [Install] has no effect here: nothing runs `systemctl enable`; say `enable: \
+         16:30: line 1 of this text: [Install] has no effect here: nothing runs `systemctl enable`; say `enable: \
          true`, and `target` if it isn't multi-user.target\n\
          17:1: user data has no such key; it has `twinhull`, `hostname`, `users`, `files`, `units`"
     );
@@ -82,7 +85,13 @@ fn other_formats_are_named() {
 fn values_are_never_quoted() {
     let text = problems("#twinhull\nusers:\n- name: a\n  password-hash: s3cret\n  hunter2 is my: x\n");
     assert!(!text.contains("s3cret") && !text.contains("hunter2"), "{text}");
-    for broken in ["#twinhull\nhostname: [s3cret\n", "#twinhull\na: \"s3cret\n", "#twinhull\na: s3cret: x\n", "#twinhull\na: !!int s3cret\n", "#twinhull\na: *s3cret\n"] {
+    for broken in [
+        "#twinhull\nhostname: [s3cret\n",
+        "#twinhull\na: \"s3cret\n",
+        "#twinhull\na: s3cret: x\n",
+        "#twinhull\na: !!int s3cret\n",
+        "#twinhull\na: *s3cret\n",
+    ] {
         let text = problems(broken);
         assert!(!text.contains("s3cret") || broken.contains('*'), "{text}");
     }

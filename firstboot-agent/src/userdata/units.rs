@@ -127,7 +127,10 @@ fn check(text: &str, place: Place, problems: &mut Vec<Problem>) {
     for (at, line) in text.lines().enumerate() {
         let trimmed = line.trim();
         let continues = trimmed.ends_with('\\');
-        if std::mem::replace(&mut continued, continues) || trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+        if std::mem::replace(&mut continued, continues)
+            || trimmed.is_empty()
+            || trimmed.starts_with(['#', ';'])
+        {
             continue;
         }
         let message = if trimmed.eq_ignore_ascii_case("[Install]") {

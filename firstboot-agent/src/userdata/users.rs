@@ -123,7 +123,8 @@ fn one(item: &Node, problems: &mut Vec<Problem>) -> Option<User> {
                 && text.len() <= 512
                 && text.bytes().all(|b| b.is_ascii_graphic() && b != b':'));
         if !good {
-            let message = "`password-hash` is a hash as `openssl passwd -6` or `mkpasswd` makes it, not a password";
+            let message =
+                "`password-hash` is a hash as `openssl passwd -6` or `mkpasswd` makes it, not a password";
             problems.push(Problem::new(place, message));
             return None;
         }

@@ -133,7 +133,7 @@ static DEBIAN: &[Key] = &[
         name: "kernel",
         aka: &["linux"],
         default: Derived("`linux-image-cloud-amd64` or `linux-image-cloud-arm64`"),
-        kind: Kind::Text(&PACKAGE),
+        kind: Kind::Text(&KERNEL_PACKAGE),
         docs: "Kernel package.",
     },
     Key {
@@ -260,7 +260,7 @@ static KERNEL_RELEASE: Text = Text {
     noun: "a kernel release",
     pattern: "^[A-Za-z0-9][A-Za-z0-9.+~_-]*$",
     max: 64,
-    words: "what `uname -r` says: letters, digits and `.+~_-`",
+    words: "as `uname -r` says, of letters, digits and `.+~_-`",
     example: "6.12.48+deb13-cloud-amd64",
     explain: rules::kernel_release,
 };
@@ -280,6 +280,15 @@ static PACKAGE: Text = Text {
     max: 128,
     words: "at least two of lower-case letters, digits and `+-.`, beginning with a letter or a digit",
     example: "openssh-server",
+    explain: rules::package,
+};
+
+static KERNEL_PACKAGE: Text = Text {
+    noun: "a Debian package name",
+    pattern: "^[a-z0-9][a-z0-9+.-]*[a-z0-9+]$",
+    max: 128,
+    words: "at least two of lower-case letters, digits and `+-.`, beginning with a letter or a digit",
+    example: "linux-image-amd64",
     explain: rules::package,
 };
 

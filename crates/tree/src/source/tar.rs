@@ -236,7 +236,9 @@ mod tests {
             b.append_data(&mut header(EntryType::Regular, 4000), "f", vec![0; 4000].as_slice()).unwrap();
         });
         let bytes = fs_err::read(whole.path()).unwrap();
-        for (what, cut) in [("truncated", &bytes[..1024]), ("entire block", &bytes[..100]), ("no entries", &[])] {
+        for (what, cut) in
+            [("truncated", &bytes[..1024]), ("entire block", &bytes[..100]), ("no entries", &[])]
+        {
             fs_err::write(whole.path(), cut).unwrap();
             let error = read(whole.path()).unwrap_err().to_string();
             assert!(error.contains("at offset 0") && error.contains(what), "{error}");

@@ -15,7 +15,9 @@ fn a_usual_server() {
     assert_eq!(machine.summary(), "instance 42, host name my-server, 1 key, 2 interfaces");
     assert_eq!(found.notes(), [""; 0]);
     let unit = network::networkd::unit(&machine.network[1]);
-    for line in ["DHCP=ipv4", "MTUBytes=1450", "UseMTU=no", "RequiredForOnline=no", "MACAddress=86:00:00:2a:7d:e0"] {
+    for line in
+        ["DHCP=ipv4", "MTUBytes=1450", "UseMTU=no", "RequiredForOnline=no", "MACAddress=86:00:00:2a:7d:e0"]
+    {
         assert!(unit.lines().any(|l| l == line), "{line}\n{unit}");
     }
 }

@@ -54,14 +54,14 @@ impl Mounted {
     fn new(device: &Path, at: &Path) -> Result<Self> {
         fs_err::create_dir_all(at).map_err(Error::file("the mount point", at))?;
         let flags = MountFlags::RDONLY | MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC;
-        let mut last = io::Error::from(io::ErrorKind::Unsupported);
+        let mut problems = Vec::new();
         for kind in ["iso9660", "vfat"] {
             match mount(device, at, kind, flags, None) {
                 Ok(()) => return Ok(Mounted(at.to_owned())),
-                Err(e) => last = e.into(),
+                Err(e) => problems.push(format!("as {kind}: {e}")),
             }
         }
-        Err(Error::Mount { device: device.to_owned(), source: last })
+        Err(Error::Mount { device: device.to_owned(), problem: problems.join(", ") })
     }
 }
 

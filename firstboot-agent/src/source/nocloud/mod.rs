@@ -54,18 +54,20 @@ pub struct NoCloud {
 impl NoCloud {
     /// Reads a seed; `cards` are the machine's own, for a network-config that names none.
     pub fn parse(seed: Seed, cards: &[Mac]) -> Result<Self> {
-        let wrong = |file: &str, problem: String| Error::Document {
-            place: format!("{}{file}", seed.place),
-            problem,
-        };
-        let node = yaml::parse(&seed.meta_data, METADATA_LIMIT)
-            .map_err(|p| wrong("meta-data", p.to_string()))?;
+        let wrong =
+            |file: &str, problem: String| Error::Document { place: format!("{}{file}", seed.place), problem };
+        let node =
+            yaml::parse(&seed.meta_data, METADATA_LIMIT).map_err(|p| wrong("meta-data", p.to_string()))?;
         if !matches!(node.value, Value::Map(_) | Value::Null) {
-            return Err(wrong("meta-data", format!("it should be a mapping, but it is {}", node.value.kind())));
+            return Err(wrong(
+                "meta-data",
+                format!("it should be a mapping, but it is {}", node.value.kind()),
+            ));
         }
         let mut notes = Vec::new();
         let instance_id = ["instance-id", "instance_id"].iter().find_map(|k| node.text_at(k));
-        let instance_id = instance_id.or(seed.instance_id.as_deref()).map(str::trim).filter(|t| !t.is_empty());
+        let instance_id =
+            instance_id.or(seed.instance_id.as_deref()).map(str::trim).filter(|t| !t.is_empty());
         let instance_id = instance_id
             .ok_or_else(|| wrong("meta-data", "`instance-id` is missing; give every machine one".into()))
             .map(yaml::printable)?;

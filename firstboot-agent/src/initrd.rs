@@ -1,0 +1,247 @@
+//! The work of one boot, in the initrd: look, decide, render, store, apply.
+//!
+//! ```text
+//!  look ──► nothing or trouble ──► what is stored, if anything
+//!    │
+//!    └────► a machine ──► other medium, after the first boot? ──► what is stored
+//!              │
+//!              ├──► same instance, or the first ──► render ──► store ──► apply
+//!              └──► another instance ──► render ──► forget id and host keys ──► store ──► apply
+//! ```
+//!
+//! User data that can't be had or used never takes keys and network with it: what was stored for this
+//! instance is used instead, or none.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::console::Console;
+use crate::image::Image;
+use crate::machine::Machine;
+use crate::render::{Action, Plan, Refused, render};
+use crate::rooted::Rooted;
+use crate::source::{self, Host, UserDataState};
+use crate::store::{State, Store, Stored};
+use crate::userdata::{self, UserData};
+use crate::{Error, Result, identity};
+
+/// Provisions the machine whose root is at `root`.
+pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Console<'_>) -> Result<()> {
+    let store = Store::new(root);
+    store.prepare()?;
+    let image = Image::open(root)?;
+    let rooted = Rooted::open(root).map_err(Error::file("the root", root))?;
+    let stored = store.load().unwrap_or_else(|error| {
+        console.fail(format!("{error}; this boot goes on as if nothing were stored"));
+        None
+    });
+    let found = found(host, stored.as_ref(), console);
+    match (found, stored) {
+        (Some((mut machine, user_data)), stored) => {
+            let same = stored.as_ref().is_some_and(|s| same_instance(&s.state.machine, &machine));
+            let changed = stored.is_some() && !same;
+            if let Some(stored) = stored.as_ref().filter(|_| same) {
+                machine.instance_id =
+                    machine.instance_id.or_else(|| stored.state.machine.instance_id.clone());
+            }
+            let uids = stored.as_ref().map(|s| s.state.uids.clone()).unwrap_or_default();
+            let kept = stored.filter(|_| same).and_then(|s| s.user_data);
+            let (plan, user_data) = plan(&image, &machine, user_data, kept, &uids, console)?;
+            let state = State {
+                version: 1,
+                machine,
+                fetched: now,
+                user_data: user_data.is_some(),
+                uids: plan.uids.clone(),
+            };
+            store.save(&Stored { state, user_data }, &plan, || {
+                if !changed {
+                    return Ok(());
+                }
+                // Before the swap: if the power goes in between, the next boot does this again.
+                console.info("the instance id has changed: this is a new machine; it gets a new machine id and SSH host keys");
+                store.forget_identity()
+            })?;
+            apply(&plan, &rooted, &store, console)?;
+        }
+        (None, Some(stored)) => {
+            console.info(format!("using what an earlier boot stored: {}", stored.state.machine.summary()));
+            let data = stored.user_data.map_or(UserDataState::None, UserDataState::Some);
+            let (plan, _) = plan(&image, &stored.state.machine, data, None, &stored.state.uids, console)?;
+            apply(&plan, &rooted, &store, console)?;
+        }
+        (None, None) => {}
+    }
+    identity::apply(host, &store, &rooted, console)?;
+    if console.failed() && host.option("twinhull.provision").as_deref() == Some("strict") {
+        return Err(Error::Strict);
+    }
+    Ok(())
+}
+
+/// Metadata that lacks its id once is odd, but no reason to take a machine's host keys away.
+fn same_instance(stored: &Machine, found: &Machine) -> bool {
+    let known = stored.instance_id.is_some() && found.instance_id.is_some();
+    stored.source == found.source && (!known || stored.instance_id == found.instance_id)
+}
+
+/// What the platform says, unless it mustn't be heard.
+fn found(
+    host: &Host<'_>,
+    stored: Option<&Stored>,
+    console: &mut Console<'_>,
+) -> Option<(Machine, UserDataState)> {
+    let source = match source::look(host, stored.is_some(), console) {
+        Ok(Some(source)) => source,
+        Ok(None) => {
+            console.info("no metadata source here");
+            return None;
+        }
+        // Not a failure for strict mode when the machine is known already.
+        Err(error) if stored.is_some() => {
+            console.warn(error.to_string());
+            return None;
+        }
+        Err(error) => {
+            console.fail(format!(
+                "{error}; the machine comes up without keys, network and user data from there"
+            ));
+            return None;
+        }
+    };
+    let machine = source.machine();
+    let name = source.name();
+    if let Some(stored) = stored
+        && source.removable()
+        && !same_instance(&stored.state.machine, &machine)
+    {
+        console.warn(format!(
+            "{name}: {} has another instance id ({}) than this machine ({}); after the first boot a medium can't \
+             make it another machine, so it is ignored",
+            source.place(),
+            machine.instance_id.as_deref().unwrap_or("none"),
+            stored.state.machine.instance_id.as_deref().unwrap_or("none"),
+        ));
+        return None;
+    }
+    let data = source.user_data();
+    let size = match &data {
+        UserDataState::Some(bytes) => format!("user data {} bytes", bytes.len()),
+        UserDataState::None => "no user data".into(),
+        UserDataState::Failed(_) => "user data not available".into(),
+    };
+    console.info(format!("{name}: {}, {size}, from {}", machine.summary(), source.place()));
+    for note in source.notes() {
+        console.warn(format!("{name}: {note}"));
+    }
+    Some((machine, data))
+}
+
+/// A plan with the best user data there is, and that user data.
+fn plan(
+    image: &Image,
+    machine: &Machine,
+    data: UserDataState,
+    kept: Option<Vec<u8>>,
+    uids: &BTreeMap<String, u32>,
+    console: &mut Console<'_>,
+) -> Result<(Plan, Option<Vec<u8>>)> {
+    let mut attempts = Vec::new();
+    match data {
+        UserDataState::None => {}
+        UserDataState::Some(bytes) => {
+            attempts.push(bytes);
+            attempts.extend(kept);
+        }
+        UserDataState::Failed(why) => {
+            let line = format!("user data: {why}");
+            if kept.is_some() {
+                console.warn(line)
+            } else {
+                console.fail(line)
+            }
+            attempts.extend(kept);
+        }
+    }
+    for (n, bytes) in attempts.iter().enumerate() {
+        let problems = match attempt(image, machine, bytes, uids) {
+            Ok((plan, data)) => {
+                if n > 0 {
+                    console.warn("user data: what an earlier boot stored is used instead");
+                }
+                if let Some(data) = data {
+                    console.info(format!("user data: {}", data.summary()));
+                }
+                return Ok((plan, Some(bytes.clone())));
+            }
+            Err(Refused::UserData(problems)) => problems,
+            Err(Refused::Error(error)) => return Err(error),
+        };
+        for problem in problems {
+            console.fail(format!(
+                "user data, line {}, column {}: {}",
+                problem.place.line, problem.place.column, problem.message
+            ));
+        }
+        if n + 1 == attempts.len() {
+            console.fail("user data is not used at all; keys and network of the platform are");
+        }
+    }
+    match render(image, machine, None, uids) {
+        Ok(plan) => Ok((plan, None)),
+        Err(Refused::Error(error)) => Err(error),
+        // Without user data there is nothing to refuse.
+        Err(Refused::UserData(_)) => Err(Error::Strict),
+    }
+}
+
+fn attempt(
+    image: &Image,
+    machine: &Machine,
+    bytes: &[u8],
+    uids: &BTreeMap<String, u32>,
+) -> Result<(Plan, Option<UserData>), Refused> {
+    let data = userdata::parse(bytes).map_err(Refused::UserData)?;
+    let plan = render(image, machine, data.as_ref(), uids)?;
+    Ok((plan, data))
+}
+
+fn apply(plan: &Plan, rooted: &Rooted, store: &Store, console: &mut Console<'_>) -> Result<()> {
+    let before = store.written();
+    let mut written = before.clone();
+    for step in &plan.steps {
+        let done = match &step.action {
+            Action::Dir(meta) => rooted.dir(&step.path, *meta),
+            Action::Link(target) => rooted.link(&step.path, target),
+            Action::File(content, meta, missing) => {
+                let digest = digest(content, meta);
+                let there = rooted.is(&step.path, rustix::fs::FileType::RegularFile);
+                let keep = step.path.starts_with("/var/") && there && before.get(&step.path) == Some(&digest);
+                if keep {
+                    continue;
+                }
+                let done = rooted.file(&step.path, content, *meta, *missing);
+                if done.is_ok() && step.path.starts_with("/var/") {
+                    written.insert(step.path.clone(), digest);
+                }
+                done
+            }
+        };
+        match done {
+            Ok(()) => {}
+            Err(error) if step.vital => {
+                return Err(Error::file("a file of the machine's identity", &step.path)(error));
+            }
+            Err(error) => console.fail(format!("{} could not be written: {error}", step.path)),
+        }
+    }
+    if written == before { Ok(()) } else { store.set_written(&written) }
+}
+
+fn digest(content: &[u8], meta: &crate::rooted::Meta) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("{:o} {} {}\n", meta.mode, meta.uid, meta.gid));
+    hash.update(content);
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}

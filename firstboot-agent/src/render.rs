@@ -1,0 +1,248 @@
+//! A machine and its user data, as a plan of files. All that can be refused is refused here, before
+//! anything on disk has changed.
+//!
+//! The agent writes what it plans itself, below /etc and below /var, and leaves nothing to
+//! systemd-tmpfiles, which runs right after it: tmpfiles' `L` and `C` lines leave alone what is there, so a
+//! planned file wins over the image's. The exception is a folder that the image links as a whole; it is
+//! unfolded into a real one whose other entries are links.
+//!
+//! Files below /etc are written on every boot, since /etc is empty then. Files below /var are written when
+//! they are missing or when what user data says about them has changed: a program's or a person's own
+//! changes stay.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::accounts::FILES;
+use crate::image::{Image, Unfolded};
+use crate::machine::{Machine, SshKey};
+use crate::network::networkd;
+use crate::rooted::Meta;
+use crate::userdata::{Unit, UserData};
+use crate::yaml::Problem;
+use crate::{Error, Result};
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub enum Refused {
+    /// User data asks for what this image can't do.
+    UserData(Vec<Problem>),
+    /// Something else.
+    Error(Error),
+}
+
+/// What to do at a path.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Make a folder unless it's there.
+    Dir(Meta),
+    /// Write a file; missing folders above it are made as the second.
+    File(Vec<u8>, Meta, Meta),
+    /// Make a link.
+    Link(String),
+}
+
+/// A step of the plan.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Absolute path, below the root.
+    pub path: String,
+    /// What to do.
+    pub action: Action,
+    /// Whether the machine can't do without it.
+    pub vital: bool,
+}
+
+/// What will be written.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// In order.
+    pub steps: Vec<Step>,
+    /// Numbers of users, old and new.
+    pub uids: BTreeMap<String, u32>,
+}
+
+impl Plan {
+    fn step(&mut self, path: impl Into<String>, action: Action, vital: bool) {
+        self.steps.push(Step { path: path.into(), action, vital });
+    }
+
+    fn etc(&mut self, path: impl Into<String>, content: impl Into<Vec<u8>>, mode: u32, vital: bool) {
+        self.step(path, Action::File(content.into(), Meta::root(mode), Meta::root(0o755)), vital);
+    }
+
+    /// Files below a folder, as names and contents; for the copy that is kept.
+    pub fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.steps.iter().filter_map(move |s| match &s.action {
+            Action::File(content, ..) => Some((s.path.strip_prefix(folder)?, content.as_slice())),
+            _ => None,
+        })
+    }
+}
+
+/// Makes the plan.
+pub fn render(
+    image: &Image,
+    machine: &Machine,
+    data: Option<&UserData>,
+    uids: &BTreeMap<String, u32>,
+) -> Result<Plan, Refused> {
+    let nothing = UserData::default();
+    let data = data.unwrap_or(&nothing);
+    let mut plan = Plan { uids: uids.clone(), ..Plan::default() };
+    let mut problems = Vec::new();
+    if let Some(hostname) = data.hostname.as_ref().or(machine.hostname.as_ref()) {
+        plan.etc("/etc/hostname", format!("{hostname}\n"), 0o644, true);
+    }
+    for (name, unit) in networkd::units(&machine.network) {
+        plan.etc(format!("/etc/systemd/network/{name}"), unit, 0o644, true);
+    }
+    users(image, data, &mut plan, &mut problems)?;
+    keys(machine, data, &mut plan);
+    files(image, data, &mut plan, &mut problems)?;
+    for unit in &data.units {
+        one_unit(image, unit, &mut plan, &mut problems);
+    }
+    if problems.is_empty() { Ok(plan) } else { Err(Refused::UserData(problems)) }
+}
+
+fn users(
+    image: &Image,
+    data: &UserData,
+    plan: &mut Plan,
+    problems: &mut Vec<Problem>,
+) -> Result<(), Refused> {
+    if data.users.is_empty() {
+        return Ok(());
+    }
+    let (mut accounts, metas) = image.accounts().map_err(Refused::Error)?;
+    let new: Vec<_> = data.users.iter().filter(|u| !accounts.has(&u.name)).map(|u| &u.name).collect();
+    let shell = if image.has_program("/bin/bash") { "/bin/bash" } else { "/bin/sh" };
+    accounts.add(data, &mut plan.uids, shell, problems);
+    for ((name, text), meta) in FILES.iter().zip(accounts.texts()).zip(metas) {
+        if !text.is_empty() {
+            let action = Action::File(text.into_bytes(), meta, Meta::root(0o755));
+            plan.step(format!("/etc/{name}"), action, true);
+        }
+    }
+    for user in &data.users {
+        if let Some(shell) = user.shell.as_ref().filter(|s| !image.has_program(s)) {
+            let message = format!("user `{}`: this image has no {shell}", user.name);
+            problems.push(Problem::new(user.place, message));
+        }
+        if let Some(rule) = &user.sudo {
+            if image.has_program("/usr/bin/sudo") {
+                let line = format!("{} {}\n", user.name, rule.0);
+                plan.etc(format!("/etc/sudoers.d/90-twinhull-{}", user.name), line, 0o440, true);
+            } else {
+                let message = format!(
+                    "user `{}`: this image has no sudo; leave `sudo` out, or add the package",
+                    user.name
+                );
+                problems.push(Problem::new(user.place, message));
+            }
+        }
+    }
+    for name in new {
+        if let Some((uid, gid)) = accounts.user(name) {
+            plan.step("/var/home", Action::Dir(Meta::root(0o755)), false);
+            plan.step(format!("/var/home/{name}"), Action::Dir(Meta { mode: 0o700, uid, gid }), false);
+        }
+    }
+    Ok(())
+}
+
+/// Keys go where sshd looks besides a user's own file, which stays the user's.
+fn keys(machine: &Machine, data: &UserData, plan: &mut Plan) {
+    let mut keys: BTreeMap<&str, Vec<&SshKey>> = BTreeMap::new();
+    if !machine.ssh_keys.is_empty() {
+        keys.insert("root", machine.ssh_keys.iter().collect());
+    }
+    for user in data.users.iter().filter(|u| !u.ssh_keys.is_empty()) {
+        let list = keys.entry(&user.name).or_default();
+        for key in &user.ssh_keys {
+            if !list.contains(&key) {
+                list.push(key);
+            }
+        }
+    }
+    for (name, list) in keys {
+        let text: String = list.iter().map(|k| format!("{}\n", k.as_str())).collect();
+        plan.etc(format!("/etc/ssh/authorized_keys.d/{name}"), text, 0o644, true);
+    }
+}
+
+fn files(
+    image: &Image,
+    data: &UserData,
+    plan: &mut Plan,
+    problems: &mut Vec<Problem>,
+) -> Result<(), Refused> {
+    if data.files.is_empty() {
+        return Ok(());
+    }
+    let (mut accounts, _) = image.accounts().map_err(Refused::Error)?;
+    // Problems with users have been found already; here only numbers are looked up.
+    accounts.add(data, &mut plan.uids, "/bin/sh", &mut Vec::new());
+    let asked: BTreeSet<&str> = data.files.iter().map(|f| f.path.as_str()).collect();
+    for file in &data.files {
+        let (uid, gid) = (accounts.user(&file.owner).map(|(uid, _)| uid), accounts.group(&file.group));
+        for (missing, what, name) in
+            [(uid.is_none(), "user", &file.owner), (gid.is_none(), "group", &file.group)]
+        {
+            if missing {
+                problems.push(Problem::new(file.place, format!("there is no {what} `{name}`")));
+            }
+        }
+        let (Some(uid), Some(gid)) = (uid, gid) else { continue };
+        if file.path.starts_with("/etc/") {
+            if let Some(way) = image.in_the_way(&file.path) {
+                let message = format!("the image has {way}, so there can't be a file {}", file.path);
+                problems.push(Problem::new(file.place, message));
+                continue;
+            }
+            let Unfolded { folders, links } = image.unfold(&file.path);
+            for (path, meta) in folders {
+                plan.step(path, Action::Dir(meta), false);
+            }
+            let needed = |at: &str| !asked.iter().any(|f| *f == at || f.starts_with(&format!("{at}/")));
+            for (path, target) in links.into_iter().filter(|(at, _)| needed(at)) {
+                plan.step(path, Action::Link(target), false);
+            }
+        }
+        let private = file.path.starts_with("/var/home/");
+        let missing = if private {
+            Meta { mode: 0o755, uid, gid }
+        } else if file.path.starts_with("/var/roothome/") {
+            Meta::root(0o700)
+        } else {
+            Meta::root(0o755)
+        };
+        if private {
+            plan.step("/var/home", Action::Dir(Meta::root(0o755)), false);
+        }
+        let meta = Meta { mode: file.mode, uid, gid };
+        plan.step(&file.path, Action::File(file.content.clone(), meta, missing), false);
+    }
+    Ok(())
+}
+
+fn one_unit(image: &Image, unit: &Unit, plan: &mut Plan, problems: &mut Vec<Problem>) {
+    let folder = "/etc/systemd/system";
+    let name = &unit.name;
+    if let Some(content) = &unit.content {
+        plan.etc(format!("{folder}/{name}"), content.as_str(), 0o644, false);
+    }
+    for part in &unit.drop_ins {
+        plan.etc(format!("{folder}/{name}.d/{}", part.name), part.content.as_str(), 0o644, false);
+    }
+    let Some(target) = &unit.wanted_by else { return };
+    let at = format!("{folder}/{target}.wants/{name}");
+    if unit.content.is_some() {
+        plan.step(at, Action::Link(format!("../{name}")), false);
+    } else if let Some(path) = image.has_unit(name) {
+        plan.step(at, Action::Link(path), false);
+    } else {
+        let message = format!("unit `{name}` has no `content`, and this image has no such unit");
+        problems.push(Problem::new(unit.place, message));
+    }
+}

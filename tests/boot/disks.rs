@@ -1,0 +1,98 @@
+//! What lives on the disk: state that persists, data that can't be altered, disks that aren't ours.
+
+use std::os::unix::fs::FileExt;
+
+use twinhull_tests::{hello, partition, tool};
+
+use crate::support::{Guest, alone, values};
+
+#[test]
+fn a_second_boot_keeps_var_and_loses_etc() {
+    let _guard = alone();
+    let guest = Guest::new();
+    let overlay = guest.dir.path().join("disk.qcow2").display().to_string();
+    let guest = guest.args(["--persist", &overlay]);
+    let facts = "systemctl is-system-running --wait; echo id=$(cat /etc/machine-id); \
+                 echo key=$(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); echo mine=$(cat /var/lib/mine); echo etc=$(cat /etc/mine); \
+                 echo boots=$(journalctl --list-boots | wc -l)";
+    let first = guest.exec(&format!("{facts}; echo kept >/var/lib/mine; echo lost >/etc/mine; sync")).ok();
+    // The disk has become larger in the meantime; /var follows.
+    let guest = guest.args(["--disk-size", "5G"]);
+    let second = guest.exec(&format!("{facts}; echo size=$(findmnt -bno SIZE /var)")).ok();
+    let (first, second) = (values(&first.stdout), values(&second.stdout));
+    assert_eq!(first["id"].len(), 32, "{first:?}");
+    assert_eq!(first["id"], second["id"]);
+    assert!(first["key"].contains("ED25519"), "{first:?}");
+    assert_eq!(first["key"], second["key"]);
+    assert_eq!(second["mine"], "kept");
+    assert_eq!(second["etc"], "");
+    assert!(second["boots"].parse::<u32>().unwrap() >= 2, "the journal is not persistent: {second:?}");
+    assert!(second["size"].parse::<u64>().unwrap() > 3 << 30, "{second:?}");
+}
+
+/// Where the content of a file of /usr lies in the image, by looking for it.
+fn find(image: &std::path::Path, offset: u64, len: u64, needle: &[u8]) -> u64 {
+    let file = std::fs::File::open(image).unwrap();
+    let mut buffer = vec![0; 8 << 20];
+    let mut at = 0;
+    while at < len {
+        let got = file.read_at(&mut buffer, offset + at).unwrap();
+        if let Some(found) = buffer[..got].windows(needle.len()).position(|w| w == needle) {
+            return offset + at + found as u64;
+        }
+        at += (buffer.len() - needle.len()) as u64;
+    }
+    panic!("the needle is not in the image");
+}
+
+#[test]
+fn altered_data_can_not_be_read() {
+    let _guard = alone();
+    let guest = Guest::new();
+    let copy = guest.dir.path().join("altered.raw");
+    tool("cp", ["--sparse=always".as_ref(), hello().path.as_os_str(), copy.as_os_str()]).ok();
+    let (offset, len) = partition("hello_1.0.0");
+    // A file no boot reads: the text of a licence.
+    let at = find(
+        &copy,
+        offset,
+        len,
+        b"GNU GENERAL PUBLIC LICENSE\n                       Version 3, 29 June 2007",
+    );
+    let file = std::fs::OpenOptions::new().write(true).open(&copy).unwrap();
+    file.write_all_at(b"X", at + 4).unwrap();
+    let guest = Guest::of(copy);
+    let ran = guest.exec(
+        "echo intact=$(cat /usr/share/common-licenses/GPL-2 | wc -l); cat /usr/share/common-licenses/GPL-3 >/dev/null; echo code=$?; \
+         echo kernel=$(journalctl -b -k --no-pager | grep -c 'verity.*corrupt'); echo status=$(dmsetup status usr 2>/dev/null || true)",
+    );
+    let got = values(&ran.stdout);
+    assert_eq!(got["code"], "1", "altered data was read: {}", ran.text());
+    assert_ne!(got["intact"], "0");
+    assert_ne!(got["kernel"], "0", "{}", ran.text());
+}
+
+#[test]
+fn a_second_disk_with_the_same_labels_is_not_touched() {
+    let _guard = alone();
+    let guest = Guest::new();
+    let other = guest.dir.path().join("other.raw");
+    tool("cp", ["--sparse=always".as_ref(), hello().path.as_os_str(), other.as_os_str()]).ok();
+    // Same labels, other identifiers: another machine's disk, attached for rescue.
+    tool("sgdisk", ["-G", other.to_str().unwrap()]).ok();
+    let guest = guest.args(["--extra-disk", other.to_str().unwrap()]);
+    let ran = guest
+        .exec(
+            "systemctl is-system-running --wait; boot=$(/usr/lib/twinhull/twinhull-disk boot-disk); echo boot=$boot; \
+             echo var=$(findmnt -no SOURCE /var); ls /efi >/dev/null; echo efi=$(findmnt -no SOURCE /efi | tail -n 1); \
+             for disk in /sys/block/vd?; do echo ${disk##*/}=$(ls -d $disk/vd* | wc -l); done",
+        )
+        .ok();
+    let got = values(&ran.stdout);
+    let boot = got["boot"].trim_start_matches("/dev/").to_owned();
+    let other = if boot == "vda" { "vdb" } else { "vda" };
+    assert_eq!(got["var"], format!("/dev/{boot}6"), "{}", ran.text());
+    assert_eq!(got["efi"], format!("/dev/{boot}1"), "{}", ran.text());
+    assert_eq!(got[&boot], "6");
+    assert_eq!(got[other], "5", "a partition was made on the other disk: {}", ran.text());
+}

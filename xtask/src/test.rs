@@ -1,0 +1,58 @@
+//! `cargo xtask test`: style, lints, unit, oracle and command line tests, then the virtual machines.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{checks, docs, host, paths};
+
+/// Arguments of `test`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Leave the virtual machines out
+    #[arg(long)]
+    fast: bool,
+    /// Only tests whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+}
+
+/// Runs everything; the first failure ends it.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    host::for_tests()?;
+    if args.only.is_none() {
+        eprintln!("==> style and lints");
+        paths::run(paths::cargo().args(["fmt", "--all", "--check"]))?;
+        paths::run(paths::cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
+        checks::dependencies()?;
+        checks::style()?;
+        docs::check()?;
+    }
+    let bin = paths::build_programs()?;
+    eprintln!("==> tests{}", if args.fast { " (without virtual machines)" } else { "" });
+    let mut cmd = paths::cargo().env("TWINHULL_BIN_DIR", &bin).args([
+        "test",
+        "--workspace",
+        "--locked",
+        "--no-fail-fast",
+    ]);
+    if !args.fast {
+        cmd = cmd.args(["--features", "twinhull-tests/boot"]);
+    }
+    // A virtual machine takes both processors; two at once would only time out.
+    cmd = cmd.arg("--").arg("--test-threads=2");
+    if let Some(only) = &args.only {
+        cmd = cmd.arg(only);
+    }
+    paths::run(cmd)?;
+    Ok(ExitCode::SUCCESS)
+}
