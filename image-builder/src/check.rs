@@ -13,7 +13,7 @@ const MISTAKES: u8 = 2;
 
 /// Checks the spec in the file `spec` and says on standard output that it is good, or shows its mistakes: on
 /// standard error, with `json` on standard output.
-pub fn run(spec: &Path, json: bool) -> Result<ExitCode> {
+pub(crate) fn run(spec: &Path, json: bool) -> Result<ExitCode> {
     let (result, _) = read(spec)?;
     if json {
         let report = match &result {
@@ -43,7 +43,7 @@ pub fn run(spec: &Path, json: bool) -> Result<ExitCode> {
 
 /// The spec in the file `spec` with its text. Mistakes are shown on standard error; what comes back then is
 /// the program's exit code.
-pub fn load(spec: &Path) -> Result<Result<(Spec, String), ExitCode>> {
+pub(crate) fn load(spec: &Path) -> Result<Result<(Spec, String), ExitCode>> {
     let (result, text) = read(spec)?;
     Ok(match result {
         Ok(good) => Ok((good, text)),

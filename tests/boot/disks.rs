@@ -32,11 +32,11 @@ fn a_second_boot_keeps_var_and_loses_etc() {
 
 /// Where the content of a file of /usr lies in the image, by looking for it.
 fn find(image: &std::path::Path, offset: u64, len: u64, needle: &[u8]) -> u64 {
-    let file = std::fs::File::open(image).unwrap();
+    let file = fs_err::File::open(image).unwrap();
     let mut buffer = vec![0; 8 << 20];
     let mut at = 0;
     while at < len {
-        let got = file.read_at(&mut buffer, offset + at).unwrap();
+        let got = file.file().read_at(&mut buffer, offset + at).unwrap();
         if let Some(found) = buffer[..got].windows(needle.len()).position(|w| w == needle) {
             return offset + at + found as u64;
         }

@@ -39,8 +39,8 @@ fn repart_finds_our_layout_to_satisfy_our_definitions() {
         serde_json::from_str(ran.stdout[start..].trim()).expect("repart's table is JSON");
     let activity = |n: usize| rows[n]["activity"].as_str().unwrap_or_default();
     assert_eq!(rows.len(), 6, "{rows:?}");
-    for n in 0..5 {
-        assert_eq!(activity(n), "unchanged", "{:?}", rows[n]);
+    for (n, row) in rows.iter().enumerate().take(5) {
+        assert_eq!(activity(n), "unchanged", "{row:?}");
     }
     assert_eq!(activity(5), "create");
     assert_eq!(

@@ -221,7 +221,7 @@ mod tests {
         for blocks in [1_u64, 2, 127, 128, 129, 700] {
             let len = blocks * BLOCK;
             let file = tempfile::tempfile().unwrap();
-            let data: Vec<u8> = (0..len).map(|n| (n * n >> 7) as u8).collect();
+            let data: Vec<u8> = (0..len).map(|n| ((n * n) >> 7) as u8).collect();
             file.write_all_at(&data, 8192).unwrap();
             let hash_at = 8192 + len;
             let options = Options { uuid: [3; 16], salt: vec![9; 32] };

@@ -117,7 +117,7 @@ fn alias(name: &str, taken: &HashSet<[u8; 11]>) -> Result<[u8; 11]> {
 fn long_slots(name: &str, short: &[u8; 11]) -> Vec<[u8; 32]> {
     let checksum = short.iter().fold(0_u8, |sum, b| sum.rotate_right(1).wrapping_add(*b));
     let mut units: Vec<u16> = name.encode_utf16().collect();
-    if units.len() % 13 != 0 {
+    if !units.len().is_multiple_of(13) {
         units.push(0);
         units.resize(units.len().next_multiple_of(13), 0xFFFF);
     }
@@ -153,7 +153,7 @@ pub(super) fn dos_time(secs: u64) -> (u16, u16) {
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
     let year = yoe + era * 400 + u64::from(month <= 2);
     let date = (year - 1980) << 9 | month << 5 | day;
-    let time = (rest / 3600) << 11 | (rest / 60 % 60) << 5 | rest % 60 / 2;
+    let time = (rest / 3600) << 11 | (rest / 60 % 60) << 5 | (rest % 60 / 2);
     (date as u16, time as u16)
 }
 
