@@ -56,7 +56,6 @@ fn odd_tree() -> Tree {
 
 /// Compares an extracted folder with the tree: names, kinds, content, owners, modes, times, links.
 fn compare(tree: &Tree, dir: &Path, root: bool) {
-    let mut inodes: BTreeMap<usize, u64> = BTreeMap::new();
     for (path, node) in tree.walk() {
         let shown = String::from_utf8_lossy(&path).into_owned();
         let at = dir.join(shown.trim_start_matches('/'));
@@ -68,8 +67,6 @@ fn compare(tree: &Tree, dir: &Path, root: bool) {
             }
             Kind::File(data) => {
                 assert!(fs_err::read(&at).unwrap() == data.content.read().unwrap(), "{shown}");
-                let known = *inodes.entry(Arc::as_ptr(data) as usize).or_insert(stat.ino());
-                assert_eq!(known, stat.ino(), "{shown} is no hard link any more");
             }
             Kind::Symlink(target) => {
                 assert_eq!(fs_err::read_link(&at).unwrap().as_os_str().as_encoded_bytes(), target, "{shown}")
@@ -103,6 +100,17 @@ fn everything_comes_back() {
         tool("fsck.erofs", [format!("--extract={}", out.display()).as_ref(), image.as_os_str()]).ok().text();
     assert!(!text.contains("<E>") && !text.contains("<W>"), "{text}");
     compare(&tree, &out, rustix::process::geteuid().is_root());
+    // erofs-utils 1.5 extracts hard links as copies; that they are one file shows in the inode.
+    let facts = |path: &str| {
+        let text = tool("dump.erofs", [format!("--path={path}").as_ref(), image.as_os_str()]).ok().stdout;
+        let field = |name: &str| {
+            text.split(name).nth(1).and_then(|t| t.split_whitespace().next()).unwrap_or("?").to_owned()
+        };
+        (field("NID:"), field("Links:"))
+    };
+    let (nid, links) = facts("/hard/0");
+    assert_eq!(links, "50");
+    assert_eq!(facts("/hard/49"), (nid, links));
     let sb = tool("dump.erofs", ["-s".as_ref(), image.as_os_str()]).ok().stdout;
     assert!(sb.contains("07070707-0707-0707-0707-070707070707"), "{sb}");
     assert!(sb.contains("sb_chksum") || sb.contains("sb_csum"), "{sb}");

@@ -22,10 +22,10 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    /// Finds boot loader and stub.
+    /// Finds boot loader and stub for the tree's `kernel`.
     ///
     /// Returns [`Error::Lacks`] naming the package, and an error of `uki` when one is for another machine.
-    pub(super) fn find(tree: &Tree, arch: Arch) -> Result<Self> {
+    pub(super) fn find(tree: &Tree, arch: Arch, kernel: &[u8]) -> Result<Self> {
         let dir = "/usr/lib/systemd/boot/efi";
         let read = |what: &'static str, path: String| -> Result<Vec<u8>> {
             if !tree.exists(&path) {
@@ -56,6 +56,16 @@ impl Loader {
                 }
                 .into());
             }
+        }
+        let (found, wanted) = (uki::kernel_machine(kernel)?, uki::machine("stub", &loader.stub)?);
+        if found != wanted {
+            return Err(uki::Error::WrongMachine {
+                role: "kernel",
+                found: found.name(),
+                other: "stub",
+                wanted: wanted.name(),
+            }
+            .into());
         }
         Ok(loader)
     }

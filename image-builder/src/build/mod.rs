@@ -73,7 +73,8 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
             epoch: options.epoch.or(spec.image.timestamp),
         },
     )?;
-    let loader = esp::Loader::find(&hermetic.tree, arch)?;
+    let kernel = hermetic.kernel.image.read()?;
+    let loader = esp::Loader::find(&hermetic.tree, arch, &kernel)?;
     step.done(&format!("kernel {}, {} leftovers removed", hermetic.kernel.version, hermetic.removed.len()));
 
     let step = progress.step("Composing the initrd");
@@ -85,7 +86,7 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
     let seed = Uuid::new_v8(digest_prefix(&format!("{}_{}", spec.image.id, spec.image.version)));
     let uki = esp::Uki {
         stub: &loader.stub,
-        kernel: &hermetic.kernel.image.read()?,
+        kernel: &kernel,
         initrd: &initrd,
         uname: &hermetic.kernel.version,
         os_release: &hermetic.os_release,

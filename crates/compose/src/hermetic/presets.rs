@@ -55,6 +55,24 @@ const UNWANTED: &[&str] = &[
     "systemd-ask-password-wall.path",
 ];
 
+/// Generators that have nothing to do here: System V scripts, rc.local, crypttab, hibernation, updates at boot,
+/// and partition discovery, which Twinhull's own generator does for the boot disk alone. Each one left out is
+/// a program less in every boot.
+const GENERATORS: &[&str] = &[
+    "systemd-cryptsetup-generator",
+    "systemd-gpt-auto-generator",
+    "systemd-hibernate-resume-generator",
+    "systemd-integritysetup-generator",
+    "systemd-rc-local-generator",
+    "systemd-ssh-generator",
+    "systemd-system-update-generator",
+    "systemd-sysv-generator",
+    "systemd-tpm2-generator",
+];
+
+/// Units that others of the distribution want and that make no sense on a server: they become masked.
+const MASKED: &[&str] = &["modprobe@drm.service"];
+
 /// Replaces the tree's enablement and returns what is enabled, as (target, unit), sorted.
 ///
 /// Returns [`Error::Lacks`] when a unit in `extra` is not in the tree.
@@ -66,6 +84,12 @@ pub(super) fn apply(tree: &mut Tree, extra: &[String]) -> Result<Vec<(String, St
                 tree.remove([UNITS.as_bytes(), b"/", &target, b"/", unit.as_bytes()].concat());
             }
         }
+    }
+    for generator in GENERATORS {
+        tree.remove(format!("/usr/lib/systemd/system-generators/{generator}"));
+    }
+    for unit in MASKED {
+        tree.insert(format!("{UNITS}/{unit}"), Node::symlink("/dev/null"))?;
     }
     let mut enabled = BTreeSet::new();
     for unit in BASE {
@@ -204,6 +228,7 @@ mod tests {
         assert_eq!(target("/usr/lib/systemd/system/sshd.service"), "ssh.service");
         assert!(tree.get("/etc/systemd/system/timers.target.wants").is_none());
         assert!(tree.get(format!("{UNITS}/sysinit.target.wants/ldconfig.service")).is_none());
+        assert_eq!(target("/usr/lib/systemd/system/modprobe@drm.service"), "/dev/null");
         assert!(apply(&mut tree, &["nope.service".into()]).is_err());
     }
 }

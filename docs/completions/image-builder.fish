@@ -1,0 +1,54 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_image_builder_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_image_builder_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_image_builder_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_image_builder_using_subcommand
+    set -l cmd (__fish_image_builder_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c image-builder -n "__fish_image_builder_needs_command" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_needs_command" -s V -l version -d 'Print version'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "check" -d 'Check a spec and show every mistake in it'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "build" -d 'Build a disk image'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "inspect" -d 'Show what a disk image holds and check its hashes'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "completions" -d 'Print a shell completion script'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c image-builder -n "__fish_image_builder_using_subcommand check" -l json -d 'Print the result as JSON on standard output'
+complete -c image-builder -n "__fish_image_builder_using_subcommand check" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l out -d 'Folder for NAME_VERSION.raw and NAME_VERSION.manifest.json; made if missing' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l cache-dir -d 'Where trees are cached' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l guest-dir -d 'Folder with Twinhull\'s own programs for the image [default: beside image-builder]' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l offline -d 'Forbid the network: a tree that is not cached is an error'
+complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l refresh -d 'Fetch the tree again even if it is cached, for new package versions'
+complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l json -d 'Print the manifest as JSON on standard output instead of the image\'s path'
+complete -c image-builder -n "__fish_image_builder_using_subcommand build" -s q -l quiet -d 'Only show errors'
+complete -c image-builder -n "__fish_image_builder_using_subcommand build" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand inspect" -l json -d 'Print the result as JSON on standard output'
+complete -c image-builder -n "__fish_image_builder_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand schema" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "check" -d 'Check a spec and show every mistake in it'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "build" -d 'Build a disk image'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "inspect" -d 'Show what a disk image holds and check its hashes'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "completions" -d 'Print a shell completion script'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,204 @@
+#compdef image-builder
+
+autoload -U is-at-least
+
+_image-builder() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_image-builder_commands" \
+"*::: :->image-builder" \
+&& ret=0
+    case $state in
+    (image-builder)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:image-builder-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print the result as JSON on standard output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':spec -- The spec file:_files' \
+&& ret=0
+;;
+(build)
+_arguments "${_arguments_options[@]}" : \
+'--out=[Folder for NAME_VERSION.raw and NAME_VERSION.manifest.json; made if missing]:DIR:_files' \
+'--cache-dir=[Where trees are cached]:DIR:_files' \
+'--guest-dir=[Folder with Twinhull'\''s own programs for the image \[default\: beside image-builder\]]:DIR:_files' \
+'--offline[Forbid the network\: a tree that is not cached is an error]' \
+'(--offline)--refresh[Fetch the tree again even if it is cached, for new package versions]' \
+'--json[Print the manifest as JSON on standard output instead of the image'\''s path]' \
+'-q[Only show errors]' \
+'--quiet[Only show errors]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':spec -- The spec file:_files' \
+&& ret=0
+;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print the result as JSON on standard output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':image -- The disk image:_files' \
+&& ret=0
+;;
+(schema)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':shell -- The shell to write it for:(bash elvish fish powershell zsh)' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_image-builder__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:image-builder-help-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(build)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(schema)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_image-builder_commands] )) ||
+_image-builder_commands() {
+    local commands; commands=(
+'check:Check a spec and show every mistake in it' \
+'build:Build a disk image' \
+'inspect:Show what a disk image holds and check its hashes' \
+'schema:Print the JSON Schema of specs, for editors' \
+'completions:Print a shell completion script' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'image-builder commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__build_commands] )) ||
+_image-builder__subcmd__build_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder build commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__check_commands] )) ||
+_image-builder__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder check commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__completions_commands] )) ||
+_image-builder__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder completions commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help_commands] )) ||
+_image-builder__subcmd__help_commands() {
+    local commands; commands=(
+'check:Check a spec and show every mistake in it' \
+'build:Build a disk image' \
+'inspect:Show what a disk image holds and check its hashes' \
+'schema:Print the JSON Schema of specs, for editors' \
+'completions:Print a shell completion script' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'image-builder help commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__build_commands] )) ||
+_image-builder__subcmd__help__subcmd__build_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help build commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__check_commands] )) ||
+_image-builder__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help check commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__completions_commands] )) ||
+_image-builder__subcmd__help__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help completions commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__help_commands] )) ||
+_image-builder__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help help commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__inspect_commands] )) ||
+_image-builder__subcmd__help__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help inspect commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__schema_commands] )) ||
+_image-builder__subcmd__help__subcmd__schema_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help schema commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__inspect_commands] )) ||
+_image-builder__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder inspect commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__schema_commands] )) ||
+_image-builder__subcmd__schema_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder schema commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_image-builder" ]; then
+    _image-builder "$@"
+else
+    compdef _image-builder image-builder
+fi

@@ -1,0 +1,31 @@
+complete -c runvm -l exec -d 'Run CMD with /bin/sh in the guest, print what it prints, power off, and end with its exit status' -r
+complete -c runvm -l persist -d 'Keep what the guest writes in FILE (a qcow2 overlay) and FILE.vars, for the next time' -r -F
+complete -c runvm -l disk-size -d 'Size of the guest\'s disk, at least the image\'s, such as 6G' -r
+complete -c runvm -l memory -d 'Memory of the guest' -r
+complete -c runvm -l cpus -d 'Number of processors of the guest' -r
+complete -c runvm -l accel -d 'How the processor is made; auto tries KVM for a moment and falls back to TCG' -r -f -a "auto\t'KVM when a short trial shows that it runs firmware here, TCG otherwise'
+kvm\t'The kernel\'s hypervisor'
+tcg\t'QEMU\'s translator: slow, works everywhere'"
+complete -c runvm -l extra-disk -d 'Attach FILE as a further disk; changes to it are thrown away (repeatable)' -r -F
+complete -c runvm -l qemu-arg -d 'Add ARG to QEMU\'s command line (repeatable)' -r
+complete -c runvm -l timeout -d 'Kill the guest after this time, such as 90, 5m or 1h, and end with status 124' -r
+complete -c runvm -l serial-log -d 'Keep the serial console\'s output in FILE' -r -F
+complete -c runvm -l cmdline-extra -d 'Add STR to the kernel\'s command line, through systemd-stub' -r
+complete -c runvm -l credential -d 'Pass a system credential (repeatable)' -r
+complete -c runvm -l ssh-port -d 'Let port N of the host\'s loopback lead to the guest\'s SSH' -r
+complete -c runvm -l mac -d 'Address of the guest\'s network card' -r
+complete -c runvm -l cloud -d 'The cloud the guest finds around itself' -r -f -a "hetzner\t'Hetzner Cloud: DMI strings and the metadata service at `http://169.254.169.254`'
+nocloud\t'`NoCloud`: a small read-only disk labelled `CIDATA`'"
+complete -c runvm -l metadata -d 'Metadata in place of the generated ones; @MAC@ becomes the network card\'s address' -r -F
+complete -c runvm -l user-data -d 'The user data' -r -F
+complete -c runvm -l network-config -d 'With --cloud nocloud: the network-config file; @MAC@ becomes the network card\'s address' -r -F
+complete -c runvm -l hostname -d 'The host name, in the metadata or else as a credential' -r
+complete -c runvm -l instance-id -d 'The instance\'s id in the metadata' -r
+complete -c runvm -l ssh-key -d 'A public key file, for the metadata or else for root (repeatable)' -r -F
+complete -c runvm -l console -d 'With --exec: show the serial console on stderr'
+complete -c runvm -l no-reboot -d 'End when the guest reboots for the first time'
+complete -c runvm -l no-autologin -d 'Do not log root in on the serial console'
+complete -c runvm -l no-network -d 'Give the guest no network card'
+complete -c runvm -l dry-run -d 'Print QEMU\'s command line instead of running it'
+complete -c runvm -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c runvm -s V -l version -d 'Print version'

@@ -1,0 +1,65 @@
+#compdef runvm
+
+autoload -U is-at-least
+
+_runvm() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'--exec=[Run CMD with /bin/sh in the guest, print what it prints, power off, and end with its exit status]:CMD:_default' \
+'--persist=[Keep what the guest writes in FILE (a qcow2 overlay) and FILE.vars, for the next time]:FILE:_files' \
+'--disk-size=[Size of the guest'\''s disk, at least the image'\''s, such as 6G]:SIZE:_default' \
+'--memory=[Memory of the guest]:SIZE:_default' \
+'--cpus=[Number of processors of the guest]:N:_default' \
+'--accel=[How the processor is made; auto tries KVM for a moment and falls back to TCG]:ACCEL:((auto\:"KVM when a short trial shows that it runs firmware here, TCG otherwise"
+kvm\:"The kernel'\''s hypervisor"
+tcg\:"QEMU'\''s translator\: slow, works everywhere"))' \
+'*--extra-disk=[Attach FILE as a further disk; changes to it are thrown away (repeatable)]:FILE:_files' \
+'*--qemu-arg=[Add ARG to QEMU'\''s command line (repeatable)]:ARG:_default' \
+'--timeout=[Kill the guest after this time, such as 90, 5m or 1h, and end with status 124]:TIME:_default' \
+'--serial-log=[Keep the serial console'\''s output in FILE]:FILE:_files' \
+'--cmdline-extra=[Add STR to the kernel'\''s command line, through systemd-stub]:STR:_default' \
+'*--credential=[Pass a system credential (repeatable)]:NAME=VALUE:_default' \
+'--ssh-port=[Let port N of the host'\''s loopback lead to the guest'\''s SSH]:N:_default' \
+'--mac=[Address of the guest'\''s network card]:MAC:_default' \
+'--cloud=[The cloud the guest finds around itself]:CLOUD:((hetzner\:"Hetzner Cloud\: DMI strings and the metadata service at \`http\://169.254.169.254\`"
+nocloud\:"\`NoCloud\`\: a small read-only disk labelled \`CIDATA\`"))' \
+'--metadata=[Metadata in place of the generated ones; @MAC@ becomes the network card'\''s address]:FILE:_files' \
+'--user-data=[The user data]:FILE:_files' \
+'--network-config=[With --cloud nocloud\: the network-config file; @MAC@ becomes the network card'\''s address]:FILE:_files' \
+'--hostname=[The host name, in the metadata or else as a credential]:NAME:_default' \
+'--instance-id=[The instance'\''s id in the metadata]:ID:_default' \
+'*--ssh-key=[A public key file, for the metadata or else for root (repeatable)]:FILE:_files' \
+'--console[With --exec\: show the serial console on stderr]' \
+'--no-reboot[End when the guest reboots for the first time]' \
+'--no-autologin[Do not log root in on the serial console]' \
+'--no-network[Give the guest no network card]' \
+'--dry-run[Print QEMU'\''s command line instead of running it]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':image -- The image to boot (raw or qcow2), or a spec (*.yaml) to build and boot:_files' \
+&& ret=0
+}
+
+(( $+functions[_runvm_commands] )) ||
+_runvm_commands() {
+    local commands; commands=()
+    _describe -t commands 'runvm commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_runvm" ]; then
+    _runvm "$@"
+else
+    compdef _runvm runvm
+fi

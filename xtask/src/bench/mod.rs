@@ -1,0 +1,45 @@
+//! `cargo xtask bench`: ratios against a peer, measured in pairs in the same run. Run it on an idle machine.
+
+mod boot;
+mod build;
+mod peer;
+mod report;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// Arguments of `bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Boot time: start of PID 1 in the initrd to multi-user.target, against the same tree and kernel with a
+    /// dracut initrd and Debian's defaults
+    Boot(Options),
+    /// Build time with the tree cached, against systemd-repart and ukify on the same tree
+    Build(Options),
+}
+
+#[derive(Debug, clap::Args)]
+struct Options {
+    /// Pairs of runs that count, after one of each that doesn't
+    #[arg(long, default_value_t = 5)]
+    pairs: usize,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs a benchmark.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.what {
+        What::Boot(options) => boot::run(options.pairs, options.json),
+        What::Build(options) => build::run(options.pairs, options.json),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
