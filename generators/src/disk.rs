@@ -80,13 +80,9 @@ pub fn boot_disk(context: &Context) -> Result<String> {
 pub fn repart(context: &Context) -> Result<()> {
     let disk = boot_disk(context)?;
     let node = format!("/dev/{disk}");
-    let status = Command::new("systemd-repart")
-        .args(["--dry-run=no", "--no-pager", "--seed=random", "--definitions=/sysusr/usr/lib/repart.d"])
-        .arg(&node)
-        .status()?;
-    if !status.success() {
-        return Err(Error::Program { program: format!("systemd-repart {node}"), status });
-    }
+    let mut repart = Command::new("systemd-repart");
+    repart.args(["--dry-run=no", "--no-pager", "--seed=random", "--definitions=/sysusr/usr/lib/repart.d"]);
+    run(repart.arg(&node), 0)?;
     let table = table::read(Path::new(&node), fs_err::File::open(&node)?.file())?;
     let var = table.partitions.iter().find(|p| p.kind == types::VAR).ok_or(Error::NoPartition {
         disk: node.clone(),
@@ -94,11 +90,8 @@ pub fn repart(context: &Context) -> Result<()> {
         advice: "is the disk large enough for one?",
     })?;
     let partition = wait_for_partition(context, &disk, var.number)?;
-    let status = Command::new("e2fsck").args(["-p"]).arg(&partition).status()?;
-    // 1 means errors were corrected; anything from 4 on that they were not.
-    if status.code().is_none_or(|code| code >= 4) {
-        return Err(Error::Program { program: format!("e2fsck -p {}", partition.display()), status });
-    }
+    // Up to 3 means that errors were corrected; from 4 on, that they were not.
+    run(Command::new("e2fsck").arg("-p").arg(&partition), 3)?;
     let link = context.path(boot::VAR_LINK);
     if let Some(parent) = link.parent() {
         fs_err::create_dir_all(parent)?;
@@ -112,6 +105,22 @@ pub fn repart(context: &Context) -> Result<()> {
     }
     println!("/var is {} on {node}, {} MiB", partition.display(), var.size >> 20);
     Ok(())
+}
+
+/// Runs a program quietly; what it printed is shown when its exit code is above `worst`.
+fn run(command: &mut Command, worst: i32) -> Result<()> {
+    let output = command.output()?;
+    if output.status.code().is_some_and(|code| code <= worst) {
+        return Ok(());
+    }
+    for text in [&output.stdout, &output.stderr] {
+        eprint!("{}", String::from_utf8_lossy(text));
+    }
+    let words: Vec<_> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|w| w.to_string_lossy())
+        .collect();
+    Err(Error::Program { program: words.join(" "), status: output.status })
 }
 
 /// The node of partition `number` of `disk`, once the kernel and udev have made it.

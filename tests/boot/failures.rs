@@ -12,7 +12,7 @@ fn a_failed_initrd_says_why_and_reboots() {
         "--cmdline-extra",
         "twinhull.source=hetzner twinhull.provision=strict twinhull.provision-timeout=3",
     ]);
-    let ran = guest.arg("--console").boot_and_serial();
+    let ran = guest.boot_and_serial();
     assert!(ran.contains("twinhull: the initrd failed"), "{ran}");
     assert!(ran.contains("twinhull-firstboot.service"), "{ran}");
     assert!(ran.contains("rebooting in 10 seconds"), "{ran}");
@@ -25,7 +25,7 @@ fn an_altered_hash_never_boots() {
     // The same command line, but for a root hash that no slot has: nothing may be mounted in its place.
     let hash = "00".repeat(32);
     let guest = Guest::new().args(["--no-reboot", "--cmdline-extra", &format!("usrhash={hash}")]);
-    let serial = guest.arg("--console").boot_and_serial();
+    let serial = guest.boot_and_serial();
     assert!(serial.contains("reboot: Restarting system"), "{serial}");
     assert!(!serial.contains("login:"), "{serial}");
 }
