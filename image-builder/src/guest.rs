@@ -1,9 +1,11 @@
 //! What Twinhull itself adds to an image: its units, and its programs for the guest.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use include_dir::{Dir, include_dir};
+use twinhull_sysutil::digest;
 use twinhull_tree::{Node, Tree};
 
 /// units/ of the source tree, which mirrors /usr/lib of the image.
@@ -17,9 +19,19 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("twinhull-provision-generator", "lib/systemd/system-generators"),
 ];
 
-/// Everything to be laid over a tree's /usr.
-pub(crate) fn overlay(guest_dir: Option<&Path>) -> Result<Tree> {
+/// Twinhull's own part of an image.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    /// Everything to be laid over a tree's /usr.
+    pub(crate) overlay: Tree,
+    /// SHA-256 of each program, for the manifest.
+    pub(crate) digests: BTreeMap<&'static str, String>,
+}
+
+/// Units and programs; these from `guest_dir`, or from beside image-builder.
+pub(crate) fn load(guest_dir: Option<&Path>) -> Result<Guest> {
     let mut tree = Tree::new();
+    let mut digests = BTreeMap::new();
     add_units(&UNITS, &mut tree)?;
     let dir = guest_dir.map_or_else(beside_us, |dir| Ok(dir.to_owned()))?;
     for (name, place) in PROGRAMS {
@@ -31,9 +43,11 @@ pub(crate) fn overlay(guest_dir: Option<&Path>) -> Result<Tree> {
                 path.display()
             );
         }
-        tree.insert(format!("{place}/{name}"), Node::program(fs_err::read(&path)?))?;
+        let bytes = fs_err::read(&path)?;
+        digests.insert(*name, digest::sha256_hex(&bytes));
+        tree.insert(format!("{place}/{name}"), Node::program(bytes))?;
     }
-    Ok(tree)
+    Ok(Guest { overlay: tree, digests })
 }
 
 fn add_units(dir: &Dir<'_>, tree: &mut Tree) -> Result<()> {

@@ -45,7 +45,8 @@ pub struct Origin {
     pub debian: Option<source::debian::Request>,
 }
 
-/// The user's cache folder for Twinhull: `$XDG_CACHE_HOME/twinhull` or `~/.cache/twinhull`.
+/// The user's cache folder for Twinhull: `$TWINHULL_CACHE`, `$XDG_CACHE_HOME/twinhull` or
+/// `~/.cache/twinhull`.
 pub fn default_cache_dir() -> Result<PathBuf> {
     let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let base =

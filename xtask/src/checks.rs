@@ -1,5 +1,5 @@
 //! Checks of the source tree that no compiler makes: licences and sources of dependencies, units without
-//! [Install], no host names of package registries.
+//! [Install], source files that say why they exist.
 
 use anyhow::{Context as _, Result, ensure};
 use twinhull_sysutil::command::Cmd;

@@ -32,8 +32,19 @@ pub(crate) fn cargo() -> Cmd {
         // What the outer cargo says of xtask's own package must not reach the inner one.
         let about_us =
             text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "CARGO_BIN_NAME";
-        let wanted =
-            ["CARGO_", "RUST", "TWINHULL_", "XDG_", "http", "HTTP", "SSL_", "CI", "NO_COLOR", "TERM"];
+        let wanted = [
+            "CARGO_",
+            "RUST",
+            "TWINHULL_",
+            "INSTA_",
+            "XDG_",
+            "http",
+            "HTTP",
+            "SSL_",
+            "CI",
+            "NO_COLOR",
+            "TERM",
+        ];
         if !about_us && wanted.iter().any(|prefix| text.starts_with(prefix)) {
             cmd = cmd.env(&name, value);
         }

@@ -146,7 +146,7 @@ impl Host<'_> {
     /// knows nothing yet and ten seconds for one that does.
     pub fn bound(&self, known: bool) -> Duration {
         let asked = self.option("twinhull.provision-timeout").and_then(|t| t.parse().ok());
-        Duration::from_secs(asked.unwrap_or(if known { 10 } else { 60 }).clamp(1, 3600))
+        Duration::from_secs(asked.unwrap_or(if known { 10 } else { 60 }).clamp(1, 240))
     }
 }
 

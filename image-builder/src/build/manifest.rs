@@ -1,5 +1,7 @@
 //! The manifest: what went into an image and what came out, as JSON beside it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use twinhull_compose::hermetic::Hermetic;
 use twinhull_disk::{Sizes, table};
@@ -22,6 +24,8 @@ pub struct Manifest {
     arch: &'static str,
     image: String,
     builder: &'static str,
+    /// SHA-256 of Twinhull's own programs in the image.
+    programs: BTreeMap<&'static str, String>,
     spec_sha256: String,
     /// Upper bound of all time stamps, seconds since 1970.
     timestamp: i64,
@@ -63,6 +67,7 @@ pub(super) struct Facts<'a> {
     pub(super) installed: Vec<Package>,
     pub(super) hermetic: &'a Hermetic,
     pub(super) initrd: &'a [u8],
+    pub(super) programs: BTreeMap<&'static str, String>,
 }
 
 impl Manifest {
@@ -76,6 +81,7 @@ impl Manifest {
             id,
             version,
             builder: concat!("image-builder ", env!("CARGO_PKG_VERSION")),
+            programs: facts.programs.clone(),
             spec_sha256: digest::sha256_hex(facts.spec_text.as_bytes()),
             timestamp: facts.hermetic.epoch,
             tree: facts.origin.clone(),

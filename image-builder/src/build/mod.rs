@@ -59,6 +59,7 @@ pub fn arch(spec: &Spec) -> Result<Arch> {
 pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Progress) -> Result<Built> {
     let arch = arch(spec)?;
     let installed = packages::installed(&opened.tree);
+    let guest = guest::load(options.guest_dir)?;
 
     let step = progress.step("Making /usr hermetic");
     let hermetic = hermetic::make(
@@ -69,7 +70,7 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
             kernel: spec.image.kernel.clone(),
             hostname: Some(spec.system.hostname.clone().unwrap_or_else(|| spec.image.id.clone())),
             enable: spec.system.enable.clone(),
-            overlay: guest::overlay(options.guest_dir)?,
+            overlay: guest.overlay,
             epoch: options.epoch.or(spec.image.timestamp),
         },
     )?;
@@ -110,6 +111,7 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
         installed,
         hermetic: &hermetic,
         initrd: &initrd,
+        programs: guest.digests,
     });
     let text = serde_json::to_string_pretty(&manifest)? + "\n";
     let manifest_path = options.out.join(format!("{name}.manifest.json"));

@@ -13,15 +13,15 @@ const EMPTIED: &[&str] = &[
     "/media",
     "/mnt",
     "/var/tmp",
-    "/var/cache",
-    "/var/log",
     "/var/backups",
     "/var/lib/apt/lists",
     "/var/lib/systemd/deb-systemd-helper-enabled",
     "/var/lib/systemd/deb-systemd-user-helper-enabled",
     "/var/lib/systemd/deb-systemd-helper-masked",
-    "/var/spool/cron",
 ];
+
+/// Directories whose files go, but whose folders stay: services expect theirs (/var/log/nginx) to be there.
+const WITHOUT_FILES: &[&str] = &["/var/cache", "/var/log", "/var/spool/cron"];
 
 /// Files and directories that go as they are.
 const REMOVED: &[&str] = &[
@@ -82,6 +82,9 @@ pub(super) fn remove(tree: &mut Tree) -> Vec<String> {
         let Some(entries) = tree.get(dir).and_then(|n| n.entries()) else { continue };
         doomed.extend(entries.keys().map(|name| [dir.as_bytes(), b"/", name].concat()));
     }
+    for dir in WITHOUT_FILES {
+        doomed.extend(tree.walk_from(dir).filter(|(_, n)| n.entries().is_none()).map(|(path, _)| path));
+    }
     for name in tree.list("/etc/ssh") {
         if name.starts_with(b"ssh_host_") {
             doomed.push([b"/etc/ssh/".as_slice(), &name].concat());
@@ -131,12 +134,14 @@ mod tests {
                 "/etc/passwd-",
                 "/etc/ssh/ssh_host_rsa_key",
                 "/etc/x.dpkg-old",
-                "/var/cache/x",
+                "/var/cache/x/y",
                 "/var/lib/dpkg/lock",
-                "/var/log/apt"
+                "/var/log/apt/history.log"
             ]
         );
-        for kept in ["/etc/ssh/sshd_config", "/etc/passwd", "/var/lib/dpkg/status", "/var/log"] {
+        for kept in
+            ["/etc/ssh/sshd_config", "/etc/passwd", "/var/lib/dpkg/status", "/var/log/apt", "/var/cache/x"]
+        {
             assert!(tree.get(kept).is_some(), "{kept}");
         }
     }

@@ -71,7 +71,8 @@ pub fn make(mut tree: Tree, options: &Options) -> Result<Hermetic> {
     let enabled = presets::apply(&mut tree, &options.enable)?;
     factory::make(&mut tree, options)?;
     tree.for_each_mut(|_, node| {
-        if node.meta.mtime.secs >= epoch {
+        // What the builder made has no time of its own yet.
+        if node.meta.mtime.secs >= epoch || node.meta.mtime == Timestamp::default() {
             node.meta.mtime = Timestamp { secs: epoch, nanos: 0 };
         }
     });
