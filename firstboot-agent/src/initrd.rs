@@ -46,7 +46,9 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
                     machine.instance_id.or_else(|| stored.state.machine.instance_id.clone());
             }
             let uids = stored.as_ref().map(|s| s.state.uids.clone()).unwrap_or_default();
+            let stored_facts = stored.as_ref().map(|s| facts(&s.state, s.user_data.as_deref()));
             let kept = stored.filter(|_| same).and_then(|s| s.user_data);
+            let known = same.then_some(stored_facts);
             let (plan, user_data) = plan(&image, &machine, user_data, kept, &uids, console)?;
             let state = State {
                 version: 1,
@@ -55,14 +57,23 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
                 user_data: user_data.is_some(),
                 uids: plan.uids.clone(),
             };
-            store.save(&Stored { state, user_data }, &plan, || {
-                if !changed {
-                    return Ok(());
-                }
-                // Before the swap: if the power goes in between, the next boot does this again.
-                console.info("the instance id has changed: this is a new machine; it gets a new machine id and SSH host keys");
-                store.forget_identity()
-            })?;
+            let saved = if known.flatten() == Some(facts(&state, user_data.as_deref())) {
+                Ok(())
+            } else {
+                store.save(&Stored { state, user_data }, &plan, || {
+                    if !changed {
+                        return Ok(());
+                    }
+                    // Before the swap: if the power goes in between, the next boot does this again.
+                    console.info("the instance id has changed: this is a new machine; it gets a new machine id and SSH host keys");
+                    store.forget_identity()
+                })
+            };
+            match saved {
+                // A full /var must not keep a known machine from booting: /etc is in memory.
+                Err(error) if same => console.fail(format!("what the source said can't be stored: {error}")),
+                result => result?,
+            }
             apply(&plan, &rooted, &store, console)?;
         }
         (None, Some(stored)) => {
@@ -78,6 +89,12 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
         return Err(Error::Strict);
     }
     Ok(())
+}
+
+/// Everything of a provision but the time it was fetched: what decides whether it has to be stored again.
+fn facts(state: &State, user_data: Option<&[u8]>) -> (String, Option<Vec<u8>>) {
+    let timeless = State { fetched: 0, ..state.clone() };
+    (serde_json::to_string(&timeless).unwrap_or_default(), user_data.map(<[u8]>::to_vec))
 }
 
 /// Metadata that lacks its id once is odd, but no reason to take a machine's host keys away.
@@ -236,7 +253,12 @@ fn apply(plan: &Plan, rooted: &Rooted, store: &Store, console: &mut Console<'_>)
             Err(error) => console.fail(format!("{} could not be written: {error}", step.path)),
         }
     }
-    if written == before { Ok(()) } else { store.set_written(&written) }
+    if written != before
+        && let Err(error) = store.set_written(&written)
+    {
+        console.fail(format!("what was written below /var can't be remembered: {error}"));
+    }
+    Ok(())
 }
 
 fn digest(content: &[u8], meta: &crate::rooted::Meta) -> String {

@@ -53,6 +53,9 @@ pub struct Store {
     base: PathBuf,
 }
 
+/// Longest file name, in bytes.
+const NAME_MAX: usize = 255;
+
 impl Store {
     /// The store of a root.
     pub fn new(root: &Path) -> Self {
@@ -122,7 +125,11 @@ impl Store {
         for (folder, from) in [("network", "/etc/systemd/network/"), ("units", "/etc/systemd/system/")] {
             make(&new.join(folder))?;
             for (name, bytes) in plan.below(from) {
-                write(new.join(folder).join(name.replace('/', "_")), bytes)?;
+                // A flattened path may be longer than a name can be; the copy is then left out.
+                let flat = name.replace('/', "_");
+                if flat.len() <= NAME_MAX {
+                    write(new.join(folder).join(flat), bytes)?;
+                }
             }
             fs_err::File::open(new.join(folder))?.sync_all()?;
         }

@@ -46,7 +46,8 @@ fn initrd(context: &Context, loader: Option<&str>) -> Result<()> {
              StandardOutput=journal+console\n\
              StandardError=journal+console\n\
              ExecStart=/usr/lib/twinhull/twinhull-disk repart\n\
-             TimeoutStartSec=5min\n"
+             # A check of a large file system takes its time; the deadline of the initrd waits for it.\n\
+             TimeoutStartSec=infinity\n"
         ),
     )?;
     context.write_unit(
@@ -88,7 +89,7 @@ fn initrd(context: &Context, loader: Option<&str>) -> Result<()> {
 }
 
 fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
-    let Some(loader) = loader else { return Ok(()) };
+    let Some(loader) = loader.filter(|_| context.option("usrhash").is_some()) else { return Ok(()) };
     context.write_unit(
         "efi.mount",
         &format!(
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_real_root_mounts_the_esp_it_came_from() {
-        let (_dir, context) = context(false, "", true);
+        let (_dir, context) = context(false, &format!("usrhash={HASH}"), true);
         generate(&context).unwrap();
         let unit = fs_err::read_to_string(context.units.join("efi.mount")).unwrap();
         assert!(unit.contains("What=/dev/disk/by-partuuid/0123abcd-0000-4000-8000-00000000beef"), "{unit}");

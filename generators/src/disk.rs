@@ -90,6 +90,11 @@ pub fn repart(context: &Context) -> Result<()> {
         advice: "is the disk large enough for one?",
     })?;
     let partition = wait_for_partition(context, &disk, var.number)?;
+    if !ext4_is_clean(&partition)? {
+        println!("/var was not left clean; checking all of it");
+        // Best effort: without the timer there is no deadline to stop.
+        let _ = Command::new("systemctl").args(["stop", "--no-block", "twinhull-deadline.timer"]).status();
+    }
     // Up to 3 means that errors were corrected; from 4 on, that they were not.
     run(Command::new("e2fsck").arg("-p").arg(&partition), 3)?;
     let link = context.path(boot::VAR_LINK);
@@ -139,6 +144,14 @@ fn wait_for_partition(context: &Context, disk: &str, number: u32) -> Result<Path
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(node)
+}
+
+/// Whether the ext4 file system on `device` is marked as without errors, from its superblock.
+fn ext4_is_clean(device: &Path) -> Result<bool> {
+    use std::os::unix::fs::FileExt;
+    let mut state = [0; 2];
+    fs_err::File::open(device)?.file().read_exact_at(&mut state, 1024 + 0x3A)?;
+    Ok(state[0] & 2 == 0)
 }
 
 /// Size of the ext4 file system on `device` in bytes, from its superblock.

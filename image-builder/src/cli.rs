@@ -96,6 +96,18 @@ struct InspectArgs {
     json: bool,
 }
 
+/// An interrupted build leaves nothing half-written: temporary files go before the program does.
+fn clean_up_on_signals() -> Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new(signal_hook::consts::TERM_SIGNALS)?;
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            twinhull_sysutil::atomic::remove_unfinished();
+            std::process::exit(128 + signal);
+        }
+    });
+    Ok(())
+}
+
 /// Parses the arguments, runs the command, and says what went wrong.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -120,6 +132,7 @@ pub fn main() -> ExitCode {
 }
 
 fn build_image(args: &BuildArgs) -> Result<ExitCode> {
+    clean_up_on_signals()?;
     let (spec, text) = match check::load(&args.spec)? {
         Ok(loaded) => loaded,
         Err(code) => return Ok(code),

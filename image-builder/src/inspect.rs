@@ -75,6 +75,16 @@ pub fn inspect(path: &Path) -> Result<Report> {
     let file = file.into_file();
     let table = table::read(path, &file)?;
     let mut problems = Vec::new();
+    for partition in &table.partitions {
+        let end = partition.offset.checked_add(partition.size);
+        if end.is_none_or(|end| end > length) {
+            anyhow::bail!(
+                "{}: partition {} ends behind the end of the image; it is truncated or damaged",
+                path.display(),
+                partition.number
+            );
+        }
+    }
     let slots = slots(&table, &file, &mut problems);
     let boot_entries = match table.partitions.iter().find(|p| p.kind == types::ESP) {
         Some(esp) => entries(&file, esp, &slots, &mut problems)
@@ -97,14 +107,6 @@ pub fn inspect(path: &Path) -> Result<Report> {
             flags: flags(p.flags),
         })
         .collect();
-    for partition in &table.partitions {
-        if partition.offset.saturating_add(partition.size) > length {
-            problems.push(format!(
-                "partition {} ends behind the end of the image; it is truncated",
-                partition.number
-            ));
-        }
-    }
     let disk_uuid = table.uuid.to_string();
     Ok(Report { image: path.to_owned(), length, disk_uuid, partitions, slots, boot_entries, problems })
 }

@@ -105,6 +105,18 @@ fn hash_archive(path: &Path) -> Result<String> {
     Ok(digest::sha256_reader(fs_err::File::open(path)?)?)
 }
 
+/// Holds other builds back from the cache while this one checks or fetches a tree; a cache that can't be
+/// written to needs no lock.
+fn lock(dir: &Path, offline: bool) -> Result<Option<fs_err::File>> {
+    if !offline {
+        fs_err::create_dir_all(dir)?;
+    }
+    let Ok(file) = fs_err::File::create(dir.join("lock")) else { return Ok(None) };
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
+        .with_context(|| format!("{} can't be locked", dir.display()))?;
+    Ok(Some(file))
+}
+
 /// Path and digest of the cached archive, fetched first when it has to be.
 ///
 /// Beside `KEY.tar` lies `KEY.sha256`, written after it: an archive without its digest was interrupted and
@@ -118,6 +130,7 @@ fn cached_debian(
     let dir = request.cache.join("trees");
     let (archive, sum) =
         (dir.join(format!("{}.tar", &key[..32])), dir.join(format!("{}.sha256", &key[..32])));
+    let _lock = lock(&dir, request.offline)?;
     if !request.refresh
         && let Ok(expected) = fs_err::read_to_string(&sum)
         && archive.exists()
@@ -139,6 +152,7 @@ fn cached_debian(
     fs_err::create_dir_all(&dir)?;
     let step = progress.step("Fetching packages");
     let partial = tempfile::Builder::new().prefix(".fetch-").suffix(".tar").tempfile_in(&dir)?;
+    atomic::note_unfinished(partial.path());
     wanted.fetch(partial.path(), &mut |line| step.message(line))?;
     let found = hash_archive(partial.path())?;
     if sum.exists() {
@@ -146,6 +160,7 @@ fn cached_debian(
     }
     use std::os::unix::fs::PermissionsExt;
     fs_err::set_permissions(partial.path(), std::fs::Permissions::from_mode(0o644))?;
+    atomic::forget_unfinished(partial.path());
     partial.persist(&archive).with_context(|| format!("can't put {} in its place", archive.display()))?;
     atomic::replace(&sum, format!("{found}\n").as_bytes(), 0o644)?;
     step.done(&format!("{} with {} packages asked for", wanted.suite, wanted.packages.len()));

@@ -84,11 +84,15 @@ fn a_second_disk_with_the_same_labels_is_not_touched() {
     let ran = guest
         .exec(
             "systemctl is-system-running --wait; boot=$(/usr/lib/twinhull/twinhull-disk boot-disk); echo boot=$boot; \
+             echo loader=$(cat /run/twinhull/boot-partition) esp=$(udevadm info -q property -n ${boot}1 | sed -n s/^ID_PART_ENTRY_UUID=//p); \
              echo var=$(findmnt -no SOURCE /var); ls /efi >/dev/null; echo efi=$(findmnt -no SOURCE /efi | tail -n 1); \
              for disk in /sys/block/vd?; do echo ${disk##*/}=$(ls -d $disk/vd* | wc -l); done",
         )
         .ok();
     let got = values(&ran.stdout);
+    // The disk is found by the partition that systemd-boot came from, not only by that of /usr.
+    let (loader, esp) = got["loader"].split_once(" esp=").unwrap();
+    assert_eq!(loader, esp, "{}", ran.text());
     let boot = got["boot"].trim_start_matches("/dev/").to_owned();
     let other = if boot == "vda" { "vdb" } else { "vda" };
     assert_eq!(got["var"], format!("/dev/{boot}6"), "{}", ran.text());

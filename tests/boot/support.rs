@@ -30,11 +30,6 @@ impl Guest {
         Guest { dir, image, args: Vec::new() }
     }
 
-    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
-        self.args.push(arg.into());
-        self
-    }
-
     pub(crate) fn args<const N: usize>(mut self, args: [&str; N]) -> Self {
         self.args.extend(args.map(str::to_owned));
         self

@@ -47,6 +47,14 @@ pub(crate) fn image(options: &Options, dir: &Path, signals: &Signals) -> Result<
         return single_image(&out);
     }
     if out.exists() {
+        for entry in fs_err::read_dir(&out)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            anyhow::ensure!(
+                name.ends_with(".raw") || name.ends_with(".manifest.json"),
+                "{} holds {name}, which no build of ours wrote; remove it, or take another name for --persist",
+                out.display()
+            );
+        }
         fs_err::remove_dir_all(&out)?;
     }
     let builder = sibling("image-builder")

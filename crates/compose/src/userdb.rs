@@ -32,24 +32,14 @@ pub(crate) fn complete(tree: &mut Tree) -> Result<()> {
     let mut db = Database::read(tree)?;
     let entries = fragments(tree)?;
     // Groups with fixed numbers first, then everything with fixed numbers, then the rest.
-    for pass in 0..3 {
+    for pass in 0..4 {
         for entry in &entries {
             let fixed = entry.id.split(':').next().is_some_and(|i| i.parse::<u32>().is_ok());
-            let now = match entry.kind {
-                'g' => {
-                    if fixed {
-                        0
-                    } else {
-                        2
-                    }
-                }
-                'u' => {
-                    if fixed {
-                        1
-                    } else {
-                        2
-                    }
-                }
+            let now = match (entry.kind, fixed) {
+                ('g', true) => 0,
+                ('u', true) => 1,
+                ('g', false) => 2, // before the users that name them
+                ('u', false) => 3,
                 _ => continue,
             };
             if now == pass {
@@ -60,6 +50,7 @@ pub(crate) fn complete(tree: &mut Tree) -> Result<()> {
     for entry in entries.iter().filter(|e| e.kind == 'm') {
         db.add_member(&entry.id, &entry.name);
     }
+    db.lock_passwords();
     db.write(tree)
 }
 
@@ -215,12 +206,30 @@ impl Database {
         Ok(())
     }
 
+    /// Takes every password out: what is in an image is on all machines, and no secret.
+    fn lock_passwords(&mut self) {
+        for row in self.shadow.iter_mut().chain(&mut self.passwd) {
+            // An empty field would let anybody in.
+            if row[1] != "x" && !row[1].starts_with(['!', '*']) {
+                row[1] = "!*".into();
+            }
+        }
+        for row in self.gshadow.iter_mut().chain(&mut self.group).filter(|row| row[1].starts_with('$')) {
+            row[1] = "!*".into();
+        }
+    }
+
     fn add_group(&mut self, name: &str, id: u32) {
         self.group.push(vec![name.to_owned(), "x".into(), id.to_string(), String::new()]);
         self.gshadow.push(vec![name.to_owned(), "!*".into(), String::new(), String::new()]);
     }
 
     fn add_member(&mut self, group: &str, user: &str) {
+        if !self.group.iter().any(|g| g[0] == group)
+            && let Ok(id) = self.number("", group)
+        {
+            self.add_group(group, id);
+        }
         for (rows, field) in [(&mut self.group, 3), (&mut self.gshadow, 3)] {
             for row in rows.iter_mut().filter(|r| r[0] == group) {
                 let mut members: Vec<&str> = row[field].split(',').filter(|m| !m.is_empty()).collect();
@@ -234,13 +243,22 @@ impl Database {
 
     /// The number asked for, or the highest free one.
     fn number(&self, asked: &str, name: &str) -> Result<u32> {
-        if let Ok(id) = asked.parse() {
-            return Ok(id);
-        }
         let taken = |id: u32| {
             let text = id.to_string();
             self.passwd.iter().any(|u| u[2] == text) || self.group.iter().any(|g| g[2] == text)
         };
+        // A user and a group of one name share a number.
+        let shared_name = |id: u32| {
+            let text = id.to_string();
+            let other = |row: &Vec<String>| row[2] == text && row[0] != name;
+            !self.passwd.iter().any(other) && !self.group.iter().any(other)
+        };
+        // A number that another name has would let one service read the other's files.
+        if let Ok(id) = asked.parse::<u32>()
+            && (!taken(id) || shared_name(id))
+        {
+            return Ok(id);
+        }
         (SYSTEM_MIN..=SYSTEM_MAX).rev().find(|id| !taken(*id)).ok_or_else(|| Error::Lacks {
             what: "free system user number",
             path: name.to_owned(),
@@ -291,6 +309,23 @@ mod tests {
         let before = tree.read("/etc/passwd").unwrap();
         complete(&mut tree).unwrap();
         assert_eq!(tree.read("/etc/passwd").unwrap(), before);
+    }
+
+    #[test]
+    fn no_number_is_shared_and_no_password_stays() {
+        let mut tree = Tree::new();
+        tree.insert("/etc/passwd", Node::file("root:x:0:0:root:/root:/bin/bash\nme::1000:1000::/:/bin/sh\n"))
+            .unwrap();
+        tree.insert("/etc/group", Node::file("root:x:0:\nold:x:300:\n")).unwrap();
+        tree.insert("/etc/shadow", Node::file("root:$6$secret:1::::::\nme::1::::::\n")).unwrap();
+        tree.insert("/usr/lib/sysusers.d/x.conf", Node::file("u new 300\nm me crowd\n")).unwrap();
+        complete(&mut tree).unwrap();
+        let passwd = tree.read_text("/etc/passwd").unwrap();
+        assert!(passwd.contains("new:x:999:999:"), "{passwd}");
+        assert!(passwd.contains("me:!*:1000"), "{passwd}");
+        let shadow = tree.read_text("/etc/shadow").unwrap();
+        assert!(shadow.starts_with("root:!*:1") && shadow.contains("me:!*:"), "{shadow}");
+        assert!(tree.read_text("/etc/group").unwrap().contains("crowd:x:998:me\n"));
     }
 
     #[test]

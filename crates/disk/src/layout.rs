@@ -28,8 +28,13 @@ pub struct Sizes {
 impl Sizes {
     /// The hash-tree slot for a usr slot of `usr` bytes, rounded up to whole MiB.
     pub fn verity_for(usr: u64) -> u64 {
-        // 32 bytes a block of 4096, 1/127 with all levels, and the superblock.
-        (usr.div_ceil(127) + 2 * 4096).next_multiple_of(ALIGN)
+        // 128 hashes a block of 4096 bytes, level upon level, and the superblock.
+        let (mut level, mut blocks) = (usr.div_ceil(4096), 1);
+        while level > 1 {
+            level = level.div_ceil(128);
+            blocks += level;
+        }
+        (blocks * 4096).max(usr.div_ceil(127)).next_multiple_of(ALIGN)
     }
 }
 

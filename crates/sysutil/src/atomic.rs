@@ -1,22 +1,51 @@
 //! Replacing files so that a reader, or a machine after a power cut, sees the old or the new one.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Writes `bytes` to `path` by temporary file, fsync, rename and fsync of the directory.
 ///
 /// What can still fail: a power cut between rename and directory fsync may leave the old file.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = Replacement::new(path)?;
-    file.as_file_mut().write_all(bytes)?;
+    file.as_file_mut()?.write_all(bytes)?;
     file.commit(mode)
+}
+
+/// Temporary files of this process, for [`remove_unfinished`].
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts `path` among what [`remove_unfinished`] removes, until [`forget_unfinished`].
+pub fn note_unfinished(path: &Path) {
+    unfinished().insert(path.to_owned());
+}
+
+/// Takes `path` off the list: it is finished or gone.
+pub fn forget_unfinished(path: &Path) {
+    unfinished().remove(path);
+}
+
+/// Removes every unfinished file of this process: for a program that is being interrupted, where nothing
+/// is dropped.
+pub fn remove_unfinished() {
+    for path in std::mem::take(&mut *unfinished()) {
+        // Nothing more can be done for a file that can't be removed.
+        let _ = fs_err::remove_file(path);
+    }
 }
 
 /// A file being written next to its final place; dropped without [`Replacement::commit`] it vanishes.
 #[derive(Debug)]
 pub struct Replacement {
-    temp: tempfile::NamedTempFile,
+    /// There until the file is in its place.
+    temp: Option<tempfile::NamedTempFile>,
     path: PathBuf,
 }
 
@@ -31,35 +60,46 @@ impl Replacement {
             .prefix(".twinhull-")
             .tempfile_in(dir)
             .map_err(|e| io::Error::new(e.kind(), format!("can't write in {}: {e}", dir.display())))?;
-        Ok(Replacement { temp, path: path.to_owned() })
+        note_unfinished(temp.path());
+        Ok(Replacement { temp: Some(temp), path: path.to_owned() })
     }
 
     /// The open file.
-    pub fn as_file_mut(&mut self) -> &mut std::fs::File {
-        self.temp.as_file_mut()
-    }
-
-    /// Where it is while it is being written.
-    pub fn temp_path(&self) -> &Path {
-        self.temp.path()
+    ///
+    /// Returns an error after [`Replacement::commit`], which can't happen: it takes the value.
+    pub fn as_file_mut(&mut self) -> io::Result<&mut std::fs::File> {
+        let temp = self.temp.as_mut().ok_or_else(|| io::Error::other("the file is in its place already"))?;
+        Ok(temp.as_file_mut())
     }
 
     /// Sets the permission bits and puts the file in its place.
-    pub fn commit(self, mode: u32) -> io::Result<()> {
-        let file = self.temp.as_file();
-        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-        file.sync_all()?;
-        let dir = self.temp.path().parent().map(Path::to_owned);
-        self.temp.persist(&self.path).map_err(|e| {
-            io::Error::new(
-                e.error.kind(),
-                format!("can't put {} in its place: {}", self.path.display(), e.error),
-            )
-        })?;
-        if let Some(dir) = dir {
-            fs_err::File::open(dir)?.sync_all()?;
+    pub fn commit(mut self, mode: u32) -> io::Result<()> {
+        let Some(temp) = self.temp.take() else { return Ok(()) };
+        let name = temp.path().to_owned();
+        let result = put(temp, &self.path, mode);
+        forget_unfinished(&name);
+        result
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if let Some(temp) = self.temp.take() {
+            forget_unfinished(temp.path());
         }
-        Ok(())
+    }
+}
+
+fn put(temp: tempfile::NamedTempFile, path: &Path, mode: u32) -> io::Result<()> {
+    temp.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    temp.as_file().sync_all()?;
+    let dir = temp.path().parent().map(Path::to_owned);
+    temp.persist(path).map_err(|e| {
+        io::Error::new(e.error.kind(), format!("can't put {} in its place: {}", path.display(), e.error))
+    })?;
+    match dir {
+        Some(dir) => fs_err::File::open(dir)?.sync_all(),
+        None => Ok(()),
     }
 }
 

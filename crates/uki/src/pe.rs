@@ -204,6 +204,12 @@ pub fn build(stub: &[u8], parts: &[(&str, &[u8])]) -> Result<Vec<u8>> {
     patch(headers.coff + 2, &count.to_le_bytes());
     patch(headers.optional + 56, &image_size.to_le_bytes());
     patch(headers.optional + 64, &[0; 4]); // checksum: firmware ignores it, an old one would be wrong
+    // A signature and symbols lay behind the sections, and are gone.
+    patch(headers.coff + 8, &[0; 8]);
+    let certificates = headers.optional + 112 + 4 * 8;
+    if certificates + 8 <= headers.table {
+        patch(certificates, &[0; 8]);
+    }
     let before = u32::from_le_bytes([
         stub[headers.optional + 8],
         stub[headers.optional + 9],

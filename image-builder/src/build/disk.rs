@@ -55,7 +55,7 @@ pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result
     // Label lengths are checked here, before anything is written.
     layout.partitions(plan.arch, id, version, &[0; 32], plan.seed)?;
     let mut output = Replacement::new(path)?;
-    let file = output.as_file_mut();
+    let file = output.as_file_mut()?;
     file.set_len(layout.disk)?;
 
     let len = plan.image.len();

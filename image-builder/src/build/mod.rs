@@ -115,8 +115,8 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
     });
     let text = serde_json::to_string_pretty(&manifest)? + "\n";
     let manifest_path = options.out.join(format!("{name}.manifest.json"));
-    twinhull_sysutil::atomic::replace(&manifest_path, text.as_bytes(), 0o644)?;
     written.commit()?;
+    twinhull_sysutil::atomic::replace(&manifest_path, text.as_bytes(), 0o644)?;
     Ok(Built { image: path, manifest })
 }
 
@@ -153,6 +153,9 @@ fn cmdline(spec: &Spec) -> Vec<String> {
         "rd.systemd.gpt_auto=no",
         "panic=30",
         "systemd.crash_action=reboot",
+        // Without tomoyo, IMA and BPF, whose hooks run on every open and exec and whose programs PID 1 would
+        // compile on every boot. What comes later on the line wins.
+        "lsm=landlock,lockdown,yama,apparmor",
     ]
     .map(str::to_owned)
     .to_vec();

@@ -36,8 +36,13 @@ const UNWANTED: &[&str] = &[
     "systemd-hwdb-update.service",
     "systemd-journal-catalog-update.service",
     "systemd-machine-id-commit.service",
+    "systemd-network-generator.service",
+    "systemd-networkd-persistent-storage.service",
     "systemd-repart.service",
     "systemd-sysusers.service",
+    "systemd-tpm2-setup-early.service",
+    "systemd-tpm2-setup.service",
+    "systemd-udev-load-credentials.service",
     "systemd-update-done.service",
     "sys-kernel-debug.mount",
     "sys-kernel-tracing.mount",
@@ -46,6 +51,12 @@ const UNWANTED: &[&str] = &[
     "proc-sys-fs-binfmt_misc.automount",
     "systemd-binfmt.service",
     "systemd-initctl.socket",
+    "systemd-bootctl.socket",
+    "systemd-creds.socket",
+    "systemd-pcrextend.socket",
+    "systemd-pcrmachine.service",
+    "systemd-pcrphase.service",
+    "systemd-pcrphase-sysinit.service",
     "systemd-sysext.socket",
     "systemd-pcrlock.socket",
     "sshd-unix-local.socket",
@@ -71,7 +82,13 @@ const GENERATORS: &[&str] = &[
 ];
 
 /// Units that others of the distribution want and that make no sense on a server: they become masked.
-const MASKED: &[&str] = &["modprobe@drm.service"];
+const MASKED: &[&str] = &[
+    "modprobe@drm.service",
+    "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount",
+    // There is no fstab, and the root is a tmpfs.
+    "systemd-remount-fs.service",
+];
 
 /// Replaces the tree's enablement and returns what is enabled, as (target, unit), sorted.
 ///

@@ -39,6 +39,7 @@ const VIRTIO: &[&str] = &[
     "virtio_scsi",
     "virtio_net",
     "virtio_rng",
+    "efivarfs",
     "autofs4",
     "sd_mod",
     "sr_mod",

@@ -80,6 +80,17 @@ pub fn make(os: &Tree, options: &Options) -> Result<Tree> {
         Node::file("passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"),
     )?;
     initrd.users()?;
+    // The loader then finds libraries where they were found here.
+    for name in ["etc/ld.so.conf", "etc/ld.so.conf.d"] {
+        if let Some(node) = os.get(format!("/usr/share/factory/{name}")) {
+            initrd.tree.insert(name, node.clone())?;
+        }
+    }
+    let cache = twinhull_osdb::ld_cache(&initrd.tree)?;
+    initrd.tree.insert("etc/ld.so.cache", Node::file(cache))?;
+    if let Some(conf) = os.get("/usr/share/factory/etc/mke2fs.conf") {
+        initrd.tree.insert("etc/mke2fs.conf", conf.clone())?;
+    }
     Ok(initrd.tree)
 }
 
@@ -108,19 +119,19 @@ impl Initrd<'_> {
             advice: "add the package that has it; docs/reference/base-packages.md lists the packages of a bootable tree".into(),
         }
         };
-        let (real, node) = self.os.resolve(path)?.ok_or_else(lacks)?;
-        self.tree.insert(&real, node.clone())?;
-        let parents_real = match path.rsplit_once('/') {
-            Some((dir, name)) => self.os.resolve(dir)?.map(|(dir, _)| format!("{dir}/{name}")),
-            None => None,
-        };
-        if let Some(at) = parents_real
-            && at != real
-            && let Some(link) = self.os.get(&at)
-        {
-            self.tree.insert(&at, link.clone())?;
+        let mut path = path.to_owned();
+        // Resolving refuses loops, so this ends.
+        self.os.resolve(&path)?.ok_or_else(lacks)?;
+        loop {
+            let (dir, name) = path.rsplit_once('/').unwrap_or(("", &path));
+            let dir = self.os.resolve(dir)?.map(|(dir, _)| dir).unwrap_or_default();
+            let at = format!("{dir}/{name}");
+            let node = self.os.get(&at).ok_or_else(lacks)?;
+            self.tree.insert(&at, node.clone())?;
+            let Kind::Symlink(target) = &node.kind else { return Ok(()) };
+            let target = String::from_utf8_lossy(target);
+            path = if target.starts_with('/') { target.into_owned() } else { format!("{dir}/{target}") };
         }
-        Ok(())
     }
 
     /// Twinhull's programs and units that are meant for the initrd: /usr/lib/twinhull/initrd mirrors it.

@@ -8,5 +8,5 @@ report() {
 }
 text=$(report)
 for console in $(cat /sys/class/tty/console/active); do
-    printf '%s\n' "$text" >"/dev/$console"
+    printf '%s\n' "$text" >"/dev/$console" || :
 done
