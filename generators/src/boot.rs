@@ -10,6 +10,10 @@ use crate::{Context, Result, disk, efi, unit};
 /// Where the disk helper leaves a link to the /var partition.
 pub const VAR_LINK: &str = "/run/twinhull/dev/var";
 
+/// Mount options of /var. Not bound to its device: while udev still handles the partition that systemd-repart
+/// has just made, systemd would take the device for gone and unmount what the machine's identity is on.
+const VAR_OPTIONS: &str = "rw,nodev,nosuid,x-systemd.device-bound=no";
+
 /// File that tells the disk helper which partition systemd-boot came from.
 pub const BOOT_PARTITION: &str = "/run/twinhull/boot-partition";
 
@@ -66,7 +70,7 @@ fn initrd(context: &Context, loader: Option<&str>) -> Result<()> {
              What={VAR_LINK}\n\
              Where=/sysroot/var\n\
              Type=ext4\n\
-             Options=rw,nodev,nosuid\n"
+             Options={VAR_OPTIONS}\n"
         ),
     )?;
     context.pull_in("initrd-root-fs.target", "requires", "sysroot-var.mount")?;
@@ -90,6 +94,22 @@ fn initrd(context: &Context, loader: Option<&str>) -> Result<()> {
 
 fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
     let Some(loader) = loader.filter(|_| context.option("usrhash").is_some()) else { return Ok(()) };
+    if context.path(VAR_LINK).is_symlink() {
+        context.write_unit(
+            "var.mount",
+            &format!(
+                "[Unit]\n\
+                 Description=/var\n\
+                 \n\
+                 [Mount]\n\
+                 What={VAR_LINK}\n\
+                 Where=/var\n\
+                 Type=ext4\n\
+                 Options={VAR_OPTIONS}\n"
+            ),
+        )?;
+        context.pull_in("local-fs.target", "requires", "var.mount")?;
+    }
     context.write_unit(
         "efi.mount",
         &format!(

@@ -90,6 +90,14 @@ pub fn repart(context: &Context) -> Result<()> {
         advice: "is the disk large enough for one?",
     })?;
     let partition = wait_for_partition(context, &disk, var.number)?;
+    // The new table makes udev look at every partition again; what is mounted before that is over may be
+    // taken for a device that went away.
+    run(
+        Command::new("udevadm")
+            .args(["wait", "--timeout=60", "--initialized=true", "--settle"])
+            .arg(&partition),
+        0,
+    )?;
     if !ext4_is_clean(&partition)? {
         println!("/var was not left clean; checking all of it");
         // Best effort: without the timer there is no deadline to stop.

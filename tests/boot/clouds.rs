@@ -67,7 +67,7 @@ fn nocloud_with_user_data() {
     let guest = guest.args(["--cloud", "nocloud", "--hostname", "seeded", "--user-data", &user_data]);
     let ran = guest.exec(
         "echo state=$(systemctl is-system-running --wait); echo name=$(cat /proc/sys/kernel/hostname); echo motd=$(cat /etc/motd); \
-         echo secret=$(cat /var/lib/app/secret) $(stat -c %a /var/lib/app/secret); echo user=$(getent passwd ninji); \
+         echo var=$(findmnt -no FSTYPE /var); echo secret=$(cat /var/lib/app/secret) $(stat -c %a /var/lib/app/secret); echo user=$(getent passwd ninji); \
          echo home=$(stat -c '%U %a' /home/ninji); echo key=$(cat /etc/ssh/authorized_keys.d/ninji); echo ran=$(ls /run/hello-ran); \
          echo leak=$(journalctl -b --no-pager | grep -v runvm | grep -c s3cret-value); echo stored=$(stat -c %a /var/lib/twinhull/provision)",
     );
@@ -79,9 +79,10 @@ fn nocloud_with_user_data() {
             .unwrap_or_else(|| panic!("no {key} in\n{}\n{}", ran.text(), guest.serial()))
     };
     assert_eq!(get("state"), "running", "{}\n{}", ran.text(), guest.serial());
+    assert_eq!(get("var"), "ext4", "{}\n{}", ran.text(), guest.serial());
     assert_eq!(get("name"), "seeded");
     assert_eq!(get("motd"), "from user data");
-    assert_eq!(get("secret"), "s3cret-value 600");
+    assert_eq!(get("secret"), "s3cret-value 600", "{}\n{}", ran.text(), guest.serial());
     assert!(get("user").starts_with("ninji:x:1000:"), "{}", get("user"));
     assert_eq!(get("home"), "ninji 700");
     assert!(get("key").contains("ssh-ed25519"));
