@@ -34,7 +34,7 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
         ],
         "true",
     )?;
-    let work = tools.join("work");
+    let work = tools.join("bench");
     if work.exists() {
         fs_err::remove_dir_all(&work)?;
     }
@@ -63,7 +63,7 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
             &work,
             &["unshare".into(), "--mount".into(), "sh".into(), "-c".into(),
                 // systemd reopens descriptors through /proc.
-                "mount -t proc proc \"$0/proc\" && mount -t devtmpfs dev \"$0/dev\" && exec chroot \"$0\" /bin/sh /work/peer.sh".into(),
+                "mount -t proc proc \"$0/proc\" && mount -t devtmpfs dev \"$0/dev\" && exec chroot \"$0\" /bin/sh /bench/peer.sh".into(),
                 tools.display().to_string()],
         )?;
         if n > 0 {
@@ -122,15 +122,15 @@ fn prepare_peer(work: &Path, _bin: &Path) -> Result<()> {
     fs_err::write(work.join("initrd"), initrd)?;
     fs_err::write(
         work.join("peer.sh"),
-        "set -e\ncd /work\nrm -rf out.raw tree/esp\nmkdir -p tree/esp/EFI/BOOT tree/esp/EFI/Linux\n\
+        "set -e\ncd /bench\nrm -rf out.raw tree/esp\nmkdir -p tree/esp/EFI/BOOT tree/esp/EFI/Linux\n\
          cp tree/usr/lib/systemd/boot/efi/systemd-bootx64.efi tree/esp/EFI/BOOT/BOOTX64.EFI\n\
-         systemd-repart --offline=yes --empty=create --size=2G --seed=6f2d1c5e-0a50-4c33-9a0e-7d6f4c1b2a39 --root=/work/tree \
-         --definitions=/work/defs --dry-run=no --json=short --defer-partitions=esp out.raw >repart.json\n\
+         systemd-repart --offline=yes --empty=create --size=2G --seed=6f2d1c5e-0a50-4c33-9a0e-7d6f4c1b2a39 --root=/bench/tree \
+         --definitions=/bench/defs --dry-run=no --json=short --defer-partitions=esp out.raw >repart.json\n\
          hash=$(sed 's/.*\"roothash\":\"\\([0-9a-f]*\\)\".*/\\1/' repart.json)\n\
          ukify build --linux=$(ls tree/boot/vmlinuz-*) --initrd=initrd --cmdline=\"usrhash=$hash\" \
          --os-release=@tree/usr/lib/os-release --stub=tree/usr/lib/systemd/boot/efi/linuxx64.efi.stub --output=tree/esp/EFI/Linux/hello.efi >/dev/null\n\
-         systemd-repart --offline=yes --empty=allow --seed=6f2d1c5e-0a50-4c33-9a0e-7d6f4c1b2a39 --root=/work/tree \
-         --definitions=/work/defs --dry-run=no out.raw >/dev/null\n",
+         systemd-repart --offline=yes --empty=allow --seed=6f2d1c5e-0a50-4c33-9a0e-7d6f4c1b2a39 --root=/bench/tree \
+         --definitions=/bench/defs --dry-run=no out.raw >/dev/null\n",
     )?;
     Ok(())
 }
