@@ -22,7 +22,7 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
     peer::prepare_host()?;
     let bin = paths::build_programs()?;
     let (ours, _) = peer::our_image(&bin)?;
-    let theirs = peer_image(&bin)?;
+    let theirs = peer_image()?;
     let dir = tempfile::Builder::new().prefix("twinhull-bench-").tempdir_in(paths::target())?;
     let overlay = |name: &str| dir.path().join(name);
     eprintln!("==> one boot of each that doesn't count, and makes the disks of the later boots");
@@ -71,7 +71,7 @@ fn boot(bin: &Path, image: &Path, persist: Option<&Path>) -> Result<f64> {
 }
 
 /// A disk as Debian would have it: the same packages and dracut, an ext4 root, systemd-boot and a UKI.
-fn peer_image(bin: &Path) -> Result<PathBuf> {
+fn peer_image() -> Result<PathBuf> {
     let mut packages: Vec<&str> = twinhull_tree::source::debian::BASE_PACKAGES.to_vec();
     packages.extend(["linux-image-cloud-amd64", "openssh-server", "dracut"]);
     let tree = peer::tree(
@@ -96,12 +96,12 @@ fn peer_image(bin: &Path) -> Result<PathBuf> {
         .arg(&root)
         .arg("2G")
         .output()?;
-    assemble(bin, &tree, &root, fs_uuid, work.path(), &image)?;
+    assemble(&tree, &root, fs_uuid, work.path(), &image)?;
     Ok(image)
 }
 
 /// Puts the root file system, systemd-boot and a UKI onto a GPT disk.
-fn assemble(_bin: &Path, tree: &Path, root: &Path, fs_uuid: &str, work: &Path, image: &Path) -> Result<()> {
+fn assemble(tree: &Path, root: &Path, fs_uuid: &str, work: &Path, image: &Path) -> Result<()> {
     let kernel = fs_err::read_dir(tree.join("boot"))?
         .filter_map(|e| Some(e.ok()?.path()))
         .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("vmlinuz-")))

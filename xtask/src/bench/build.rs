@@ -45,7 +45,7 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
         .arg("-C")
         .arg(work.join("tree"))
         .output()?;
-    prepare_peer(&work, &bin)?;
+    prepare_peer(&work)?;
     let (mut wall, mut memory) = (Vec::new(), Vec::new());
     for n in 0..=pairs {
         let ours = measure(
@@ -103,7 +103,7 @@ fn measure(work: &Path, argv: &[String]) -> Result<(f64, f64)> {
 }
 
 /// Definitions, an initrd, and the script that the peer runs.
-fn prepare_peer(work: &Path, _bin: &Path) -> Result<()> {
+fn prepare_peer(work: &Path) -> Result<()> {
     let defs = work.join("defs");
     fs_err::create_dir_all(&defs)?;
     fs_err::write(
