@@ -1,4 +1,10 @@
-//! The machine id: made once a machine, kept on /var, put into /etc before PID 1 of the real root looks.
+//! Who the machine is: its machine id and its SSH host key, made once a machine and kept on /var.
+//!
+//! The machine id is put into /etc before PID 1 of the real root looks. The host key is made here and not by a
+//! unit with ssh-keygen: on a first boot that unit was the longest of all.
+
+use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey};
+use ssh_key::{LineEnding, PrivateKey};
 
 use crate::clock::random;
 use crate::console::Console;
@@ -65,9 +71,61 @@ fn stored(store: &Store, console: &mut Console<'_>) -> Result<String> {
     Ok(id)
 }
 
+/// Makes the SSH host key in `ssh/` of the store, unless it is there, for a root that has an SSH server.
+///
+/// /etc/ssh links to it. The public key is written first and each file replaced as a whole, so a power cut
+/// leaves no key that sshd would refuse.
+pub fn host_key(root: &std::path::Path, store: &Store, console: &mut Console<'_>) -> Result<()> {
+    let path = store.path("ssh/ssh_host_ed25519_key");
+    let there = fs_err::metadata(&path).is_ok_and(|m| m.len() > 0);
+    if there || !root.join("usr/sbin/sshd").exists() {
+        return Ok(());
+    }
+    let failed = |e: std::io::Error| Error::file("the SSH host key", &path)(e);
+    let encoded = |e: ssh_key::Error| failed(std::io::Error::other(e.to_string()));
+    let mut seed = [0u8; Ed25519PrivateKey::BYTE_SIZE];
+    random(&mut seed).map_err(Error::Random)?;
+    let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
+    let private = key.to_openssh(LineEnding::LF).map_err(encoded)?;
+    let public = key.public_key().to_openssh().map_err(encoded)? + "\n";
+    fs_err::create_dir_all(store.path("ssh")).map_err(failed)?;
+    for (place, bytes, mode) in
+        [(path.with_extension("pub"), public.as_bytes(), 0o644), (path.clone(), private.as_bytes(), 0o600)]
+    {
+        twinhull_sysutil::atomic::replace(&place, bytes, mode).map_err(failed)?;
+    }
+    console.info(format!("SSH host key: new, {}", key.fingerprint(ssh_key::HashAlg::Sha256)));
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_key_that_ssh_keygen_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        fs_err::create_dir_all(root.join("usr/sbin")).unwrap();
+        let store = Store::new(root);
+        store.prepare().unwrap();
+        let mut out = Vec::new();
+        host_key(root, &store, &mut Console::new(&mut out)).unwrap();
+        assert!(!store.path("ssh").exists(), "no server, no key");
+        fs_err::write(root.join("usr/sbin/sshd"), "").unwrap();
+        host_key(root, &store, &mut Console::new(&mut out)).unwrap();
+        let path = store.path("ssh/ssh_host_ed25519_key");
+        let derived = std::process::Command::new("ssh-keygen").arg("-yf").arg(&path).output().unwrap();
+        assert!(derived.status.success(), "{}", String::from_utf8_lossy(&derived.stderr));
+        let public = fs_err::read_to_string(path.with_extension("pub")).unwrap();
+        assert_eq!(String::from_utf8_lossy(&derived.stdout), public);
+        let before = fs_err::read(&path).unwrap();
+        host_key(root, &store, &mut Console::new(&mut out)).unwrap();
+        assert_eq!(fs_err::read(&path).unwrap(), before, "made once");
+        fs_err::write(&path, "").unwrap();
+        host_key(root, &store, &mut Console::new(&mut out)).unwrap();
+        assert_ne!(fs_err::read(&path).unwrap(), before, "an empty one is no key");
+    }
 
     #[test]
     fn ids() {

@@ -85,6 +85,10 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
         (None, None) => {}
     }
     identity::apply(host, &store, &rooted, console)?;
+    // Without a key there is no way in by SSH, but there is a machine.
+    if let Err(error) = identity::host_key(root, &store, console) {
+        console.fail(error.to_string());
+    }
     if console.failed() && host.option("twinhull.provision").as_deref() == Some("strict") {
         return Err(Error::Strict);
     }
