@@ -109,6 +109,7 @@ fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
             ),
         )?;
         context.pull_in("local-fs.target", "requires", "var.mount")?;
+        hand_over_the_journal(context)?;
     }
     context.write_unit(
         "efi.mount",
@@ -135,6 +136,17 @@ fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
          TimeoutIdleSec=2min\n",
     )?;
     context.pull_in("local-fs.target", "wants", "efi.automount")
+}
+
+/// Lets journald write to /var from its first line. It is mounted already, so there is nothing to wait for and
+/// nothing to tell journald later; the unit that would do so stays for the shutdown, when it makes journald let go
+/// of /var.
+fn hand_over_the_journal(context: &Context) -> Result<()> {
+    fs_err::create_dir_all(context.path("/run/systemd/journal"))?;
+    fs_err::write(context.path("/run/systemd/journal/flushed"), "")?;
+    let dir = context.units.join("systemd-journal-flush.service.d");
+    fs_err::create_dir_all(&dir)?;
+    Ok(fs_err::write(dir.join("10-twinhull.conf"), "[Service]\nExecStart=\n")?)
 }
 
 #[cfg(test)]
@@ -196,5 +208,14 @@ mod tests {
         generate(&context).unwrap();
         let unit = fs_err::read_to_string(context.units.join("efi.mount")).unwrap();
         assert!(unit.contains("What=/dev/disk/by-partuuid/0123abcd-0000-4000-8000-00000000beef"), "{unit}");
+        let flushed = context.path("/run/systemd/journal/flushed");
+        assert!(!flushed.exists(), "/var is not mounted");
+        fs_err::create_dir_all(context.path("/run/twinhull/dev")).unwrap();
+        fs_err::os::unix::fs::symlink("/dev/vda6", context.path(VAR_LINK)).unwrap();
+        fs_err::remove_dir_all(&context.units).unwrap();
+        fs_err::create_dir_all(&context.units).unwrap();
+        generate(&context).unwrap();
+        assert!(flushed.exists());
+        assert!(context.units.join("systemd-journal-flush.service.d/10-twinhull.conf").exists());
     }
 }

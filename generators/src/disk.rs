@@ -75,36 +75,52 @@ pub fn boot_disk(context: &Context) -> Result<String> {
     }
 }
 
-/// Runs systemd-repart on the boot disk, links its /var partition to [`boot::VAR_LINK`], checks the file
-/// system, and notes when it is smaller than its partition.
+/// Makes sure that the boot disk has a /var as large as it can be: runs systemd-repart when it hasn't, links the
+/// partition to [`boot::VAR_LINK`], checks the file system when it needs that, and notes when it is smaller than
+/// its partition.
+///
+/// On most boots there is nothing to do, and nothing else is run.
 pub fn repart(context: &Context) -> Result<()> {
     let disk = boot_disk(context)?;
     let node = format!("/dev/{disk}");
-    let mut repart = Command::new("systemd-repart");
-    repart.args(["--dry-run=no", "--no-pager", "--seed=random", "--definitions=/sysusr/usr/lib/repart.d"]);
-    run(repart.arg(&node), 0)?;
-    let table = table::read(Path::new(&node), fs_err::File::open(&node)?.file())?;
-    let var = table.partitions.iter().find(|p| p.kind == types::VAR).ok_or(Error::NoPartition {
+    let mut var = settled_var(context, &disk)?;
+    if var.is_none() {
+        let mut repart = Command::new("systemd-repart");
+        repart.args([
+            "--dry-run=no",
+            "--no-pager",
+            "--seed=random",
+            "--definitions=/sysusr/usr/lib/repart.d",
+        ]);
+        run(repart.arg(&node), 0)?;
+        var = var_partition(Path::new(&node))?;
+    }
+    let var = var.ok_or(Error::NoPartition {
         disk: node.clone(),
         what: "/var",
         advice: "is the disk large enough for one?",
     })?;
     let partition = wait_for_partition(context, &disk, var.number)?;
-    // The new table makes udev look at every partition again; what is mounted before that is over may be
-    // taken for a device that went away.
-    run(
-        Command::new("udevadm")
-            .args(["wait", "--timeout=60", "--initialized=true", "--settle"])
-            .arg(&partition),
-        0,
-    )?;
-    if !ext4_is_clean(&partition)? {
+    if !is_handled(context, &disk, var.number) {
+        // The new table makes udev look at every partition again; what is mounted before that is over may be
+        // taken for a device that went away.
+        run(
+            Command::new("udevadm")
+                .args(["wait", "--timeout=60", "--initialized=true", "--settle"])
+                .arg(&partition),
+            0,
+        )?;
+    }
+    let ext4 = Ext4::read(&partition)?;
+    if ext4.is_some_and(|e| e.errors) {
         println!("/var was not left clean; checking all of it");
         // Best effort: without the timer there is no deadline to stop.
         let _ = Command::new("systemctl").args(["stop", "--no-block", "twinhull-deadline.timer"]).status();
     }
-    // Up to 3 means that errors were corrected; from 4 on, that they were not.
-    run(Command::new("e2fsck").arg("-p").arg(&partition), 3)?;
+    if !ext4.is_some_and(|e| e.clean) {
+        // Up to 3 means that errors were corrected; from 4 on, that they were not.
+        run(Command::new("e2fsck").arg("-p").arg(&partition), 3)?;
+    }
     let link = context.path(boot::VAR_LINK);
     if let Some(parent) = link.parent() {
         fs_err::create_dir_all(parent)?;
@@ -113,11 +129,50 @@ pub fn repart(context: &Context) -> Result<()> {
         fs_err::remove_file(&link)?;
     }
     fs_err::os::unix::fs::symlink(&partition, &link)?;
-    if ext4_size(&partition)?.saturating_add(GROW_THRESHOLD) < var.size {
+    if ext4.is_some_and(|e| e.size.saturating_add(GROW_THRESHOLD) < var.size) {
         fs_err::write(context.path("/run/twinhull/grow-var"), "")?;
     }
     println!("/var is {} on {node}, {} MiB", partition.display(), var.size >> 20);
     Ok(())
+}
+
+/// The /var partition of a disk, if it has one.
+fn var_partition(node: &Path) -> Result<Option<table::Partition>> {
+    let table = table::read(node, fs_err::File::open(node)?.file())?;
+    Ok(table.partitions.into_iter().find(|p| p.kind == types::VAR))
+}
+
+/// The /var partition, if systemd-repart would leave it as it is: it holds an ext4 and reaches to the disk's end.
+///
+/// Whatever is in doubt is left to systemd-repart.
+fn settled_var(context: &Context, disk: &str) -> Result<Option<table::Partition>> {
+    let node = context.path(&format!("/dev/{disk}"));
+    let Some(var) = var_partition(&node)? else { return Ok(None) };
+    let size = fs_err::read_to_string(context.path(&format!("/sys/class/block/{disk}/size")))?;
+    // sysfs counts sectors of 512 bytes whatever the disk's own are.
+    let disk_len = size.trim().parse::<u64>().unwrap_or(u64::MAX).saturating_mul(512);
+    let node = context.path(&partition_node(disk, var.number));
+    let made = node.exists() && matches!(Ext4::read(&node), Ok(Some(_)));
+    let full = var.offset.saturating_add(var.size).saturating_add(GROW_THRESHOLD) >= disk_len;
+    Ok((made && full).then_some(var))
+}
+
+/// `/dev/vda6`, `/dev/nvme0n1p6`.
+fn partition_node(disk: &str, number: u32) -> String {
+    let separator = if disk.ends_with(|c: char| c.is_ascii_digit()) { "p" } else { "" };
+    format!("/dev/{disk}{separator}{number}")
+}
+
+/// Whether udev is done with a partition: it has an entry in its database and is not at work on it.
+fn is_handled(context: &Context, disk: &str, number: u32) -> bool {
+    let node = partition_node(disk, number);
+    let name = node.trim_start_matches("/dev/");
+    let device =
+        fs_err::read_to_string(context.path(&format!("/sys/class/block/{name}/dev"))).unwrap_or_default();
+    // udev's queue is empty when this file isn't there.
+    !device.is_empty()
+        && context.path(&format!("/run/udev/data/b{}", device.trim())).exists()
+        && !context.path("/run/udev/queue").exists()
 }
 
 /// Runs a program quietly; what it printed is shown when its exit code is above `worst`.
@@ -138,8 +193,7 @@ fn run(command: &mut Command, worst: i32) -> Result<()> {
 
 /// The node of partition `number` of `disk`, once the kernel and udev have made it.
 fn wait_for_partition(context: &Context, disk: &str, number: u32) -> Result<PathBuf> {
-    let separator = if disk.ends_with(|c: char| c.is_ascii_digit()) { "p" } else { "" };
-    let node = context.path(&format!("/dev/{disk}{separator}{number}"));
+    let node = context.path(&partition_node(disk, number));
     let deadline = Instant::now() + Duration::from_secs(60);
     while !node.exists() {
         if Instant::now() > deadline {
@@ -154,24 +208,43 @@ fn wait_for_partition(context: &Context, disk: &str, number: u32) -> Result<Path
     Ok(node)
 }
 
-/// Whether the ext4 file system on `device` is marked as without errors, from its superblock.
-fn ext4_is_clean(device: &Path) -> Result<bool> {
-    use std::os::unix::fs::FileExt;
-    let mut state = [0; 2];
-    fs_err::File::open(device)?.file().read_exact_at(&mut state, 1024 + 0x3A)?;
-    Ok(state[0] & 2 == 0)
+/// What the superblock of an ext4 file system says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ext4 {
+    /// Length of the file system in bytes.
+    size: u64,
+    /// It was unmounted in order, and its journal is empty.
+    clean: bool,
+    /// The kernel or e2fsck found errors in it: all of it has to be checked.
+    errors: bool,
 }
 
-/// Size of the ext4 file system on `device` in bytes, from its superblock.
-fn ext4_size(device: &Path) -> Result<u64> {
-    use std::os::unix::fs::FileExt;
-    let file = fs_err::File::open(device)?;
-    let mut sb = [0; 1024];
-    file.file().read_exact_at(&mut sb, 1024)?;
-    let word = |at: usize| u64::from(u32::from_le_bytes([sb[at], sb[at + 1], sb[at + 2], sb[at + 3]]));
-    let is_64bit = word(0x60) & 0x80 != 0;
-    let blocks = word(0x04) | if is_64bit { word(0x150) << 32 } else { 0 };
-    Ok(blocks.saturating_mul(1024 << word(0x18).min(6)))
+impl Ext4 {
+    /// Reads the superblock of a device; `None` when it holds no ext4.
+    fn read(device: &Path) -> Result<Option<Self>> {
+        use std::os::unix::fs::FileExt;
+        let mut sb = [0; 1024];
+        match fs_err::File::open(device)?.file().read_exact_at(&mut sb, 1024) {
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            result => Ok(result.map(|()| Self::parse(&sb))?),
+        }
+    }
+
+    /// Documentation/filesystems/ext4/super.rst in the kernel.
+    fn parse(sb: &[u8; 1024]) -> Option<Self> {
+        const MAGIC: u16 = 0xEF53;
+        let half = |at: usize| u16::from_le_bytes([sb[at], sb[at + 1]]);
+        let word = |at: usize| u64::from(half(at)) | u64::from(half(at + 2)) << 16;
+        let (state, incompat) = (half(0x3A), word(0x60));
+        let is_64bit = incompat & 0x80 != 0;
+        let needs_recovery = incompat & 4 != 0;
+        let blocks = word(0x04) | if is_64bit { word(0x150) << 32 } else { 0 };
+        (half(0x38) == MAGIC).then(|| Ext4 {
+            size: blocks.saturating_mul(1024 << word(0x18).min(6)),
+            clean: state & 3 == 1 && !needs_recovery,
+            errors: state & 2 != 0,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -218,6 +291,82 @@ mod tests {
             let (_dir, context) = machine(loader);
             assert_eq!(boot_disk(&context).unwrap(), "vdb", "loader: {loader}");
         }
+    }
+
+    #[test]
+    fn what_a_superblock_says() {
+        let image = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(Ext4::read(image.path()).unwrap(), None);
+        image.as_file().set_len(64 << 20).unwrap();
+        assert_eq!(Ext4::read(image.path()).unwrap(), None);
+        run(Command::new("mke2fs").args(["-q", "-t", "ext4"]).arg(image.path()), 0).unwrap();
+        let made = Ext4 { size: 64 << 20, clean: true, errors: false };
+        assert_eq!(Ext4::read(image.path()).unwrap(), Some(made));
+        let set = |field: &str, value: &str| {
+            let mut command = Command::new("debugfs");
+            run(command.args(["-w", "-R", &format!("ssv {field} {value}")]).arg(image.path()), 0).unwrap();
+            Ext4::read(image.path()).unwrap().unwrap()
+        };
+        assert_eq!(set("state", "3"), Ext4 { clean: false, errors: true, ..made });
+        assert_eq!(set("state", "0"), Ext4 { clean: false, ..made });
+        let mut sb = [0; 1024];
+        sb[0x38..0x3A].copy_from_slice(&0xEF53_u16.to_le_bytes());
+        (sb[0x3A], sb[0x60]) = (1, 4);
+        assert!(!Ext4::parse(&sb).unwrap().clean, "the journal has to be replayed");
+    }
+
+    /// A disk of `sectors` with a /var of 64 MiB at 1 MiB.
+    fn disk_with_var(sectors: u64) -> (tempfile::TempDir, Context) {
+        let (dir, context) = machine(true);
+        let table = table::Table {
+            uuid: uuid::Uuid::from_u128(1),
+            partitions: vec![table::Partition {
+                number: 1,
+                kind: types::VAR,
+                uuid: uuid::Uuid::from_u128(2),
+                offset: 1 << 20,
+                size: 64 << 20,
+                label: "var".into(),
+                flags: 0,
+            }],
+        };
+        let mut file = std::fs::File::options()
+            .create(true)
+            .truncate(true)
+            .read(true)
+            .write(true)
+            .open(context.path("/dev/vda"))
+            .unwrap();
+        file.set_len(sectors * 512).unwrap();
+        table::write(&mut file, &table).unwrap();
+        fs_err::write(context.path("/sys/class/block/vda/size"), format!("{sectors}\n")).unwrap();
+        (dir, context)
+    }
+
+    #[test]
+    fn a_var_that_is_as_large_as_it_can_be_is_left_alone() {
+        for (mib, formatted, settled) in [(66, true, true), (66, false, false), (200, true, false)] {
+            let (_dir, context) = disk_with_var(mib << 11);
+            let part = context.path("/dev/vda1");
+            fs_err::File::create(&part).unwrap().set_len(64 << 20).unwrap();
+            if formatted {
+                run(Command::new("mke2fs").args(["-q", "-t", "ext4"]).arg(&part), 0).unwrap();
+            }
+            let found = settled_var(&context, "vda").unwrap();
+            assert_eq!(found.is_some(), settled, "{mib} {formatted}");
+        }
+    }
+
+    #[test]
+    fn udev_is_done_with_a_partition_when_its_queue_is_empty() {
+        let (_dir, context) = machine(true);
+        fs_err::write(context.path("/sys/class/block/vda1/dev"), "254:1\n").unwrap();
+        assert!(!is_handled(&context, "vda", 1));
+        fs_err::create_dir_all(context.path("/run/udev/data")).unwrap();
+        fs_err::write(context.path("/run/udev/data/b254:1"), "").unwrap();
+        assert!(is_handled(&context, "vda", 1));
+        fs_err::write(context.path("/run/udev/queue"), "").unwrap();
+        assert!(!is_handled(&context, "vda", 1));
     }
 
     #[test]

@@ -16,7 +16,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("firstboot-agent", "lib/twinhull"),
     ("twinhull-disk", "lib/twinhull"),
     ("twinhull-boot-generator", "lib/systemd/system-generators"),
-    ("twinhull-provision-generator", "lib/systemd/system-generators"),
+    ("twinhull-provision-generator", "lib/twinhull/initrd/systemd/system-generators"),
 ];
 
 /// Twinhull's own part of an image.

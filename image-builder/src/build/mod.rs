@@ -62,7 +62,7 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
     let guest = guest::load(options.guest_dir)?;
 
     let step = progress.step("Making /usr hermetic");
-    let hermetic = hermetic::make(
+    let mut hermetic = hermetic::make(
         opened.tree,
         &hermetic::Options {
             id: spec.image.id.clone(),
@@ -82,6 +82,7 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
     let initrd = compose_initrd(spec, &hermetic)?;
     step.done(&twinhull_sysutil::size::human(initrd.len() as u64));
 
+    hermetic::drop_initrd_parts(&mut hermetic.tree);
     let usr = hermetic::usr(&hermetic.tree)?;
     let image = erofs::Image::new(&usr).context("/usr can't become an EROFS image")?;
     let seed = Uuid::new_v8(digest_prefix(&format!("{}_{}", spec.image.id, spec.image.version)));
@@ -145,6 +146,10 @@ fn cmdline(spec: &Spec) -> Vec<String> {
     let mut words: Vec<String> = [
         "root=tmpfs",
         "rootflags=mode=0755",
+        // Loop devices are made when somebody asks for one; the kernel would begin with eight for udev to look at.
+        "loop.max_loop=0",
+        // Named, the file system is neither probed nor looked up an fsck for, which EROFS doesn't have.
+        "mount.usrfstype=erofs",
         "console=tty0",
         "console=ttyS0,115200",
         "quiet",

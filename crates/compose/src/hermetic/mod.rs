@@ -79,6 +79,19 @@ pub fn make(mut tree: Tree, options: &Options) -> Result<Hermetic> {
     Ok(Hermetic { tree, kernel, removed, enabled, os_release, epoch })
 }
 
+/// Takes out what only an initrd needs, once the initrd is made: its folder of units, and the distribution's
+/// units that PID 1 of the real root would read and never start.
+pub fn drop_initrd_parts(tree: &mut Tree) {
+    tree.remove("/usr/lib/twinhull/initrd");
+    let units = b"/usr/lib/systemd/system".as_slice();
+    for name in tree.list(units) {
+        // The switch itself is still being stopped when the real root's PID 1 begins.
+        if name.starts_with(b"initrd") && !name.starts_with(b"initrd-switch-root.") {
+            tree.remove([units, b"/", &name].concat());
+        }
+    }
+}
+
 /// The /usr of a hermetic tree as a tree of its own: the root of the EROFS image.
 pub fn usr(tree: &Tree) -> Result<Tree> {
     let mut usr = Tree::new();

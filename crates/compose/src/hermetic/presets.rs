@@ -28,22 +28,11 @@ const BASE: &[&str] = &[
 /// Units that the distribution wants statically and an immutable image must not run: their work was done
 /// at build time, or is of no use on a read-only /usr.
 const UNWANTED: &[&str] = &[
-    "ldconfig.service",
     "systemd-boot-random-seed.service",
-    "systemd-boot-update.service",
-    "systemd-firstboot.service",
-    "systemd-hibernate-clear.service",
-    "systemd-hwdb-update.service",
-    "systemd-journal-catalog-update.service",
-    "systemd-machine-id-commit.service",
     "systemd-network-generator.service",
-    "systemd-networkd-persistent-storage.service",
     "systemd-repart.service",
-    "systemd-sysusers.service",
     "systemd-tpm2-setup-early.service",
     "systemd-tpm2-setup.service",
-    "systemd-udev-load-credentials.service",
-    "systemd-update-done.service",
     "sys-kernel-debug.mount",
     "sys-kernel-tracing.mount",
     "sys-fs-fuse-connections.mount",
@@ -66,6 +55,36 @@ const UNWANTED: &[&str] = &[
     "systemd-ask-password-wall.path",
 ];
 
+/// Units that can never have work on an image: the builder has done it, or there is nothing it could be about.
+/// Others are ordered against them, and PID 1 reads every unit that is named anywhere, on every boot.
+const REMOVED: &[&str] = &[
+    "ldconfig.service",
+    "systemd-battery-check.service",
+    "systemd-boot-update.service",
+    "systemd-bsod.service",
+    "systemd-firstboot.service",
+    "systemd-hibernate-clear.service",
+    "systemd-hibernate-resume.service",
+    "systemd-hwdb-update.service",
+    "systemd-journal-catalog-update.service",
+    "systemd-machine-id-commit.service",
+    "systemd-quotacheck-root.service",
+    "systemd-sysusers.service",
+    "systemd-update-done.service",
+];
+
+/// udev rules for what no server has: sound, cameras, pointing devices, sensors. udevd reads all rules at every boot.
+const UDEV_RULES: &[&str] = &[
+    "60-persistent-alsa.rules",
+    "60-persistent-v4l.rules",
+    "60-sensor.rules",
+    "70-camera.rules",
+    "70-joystick.rules",
+    "70-mouse.rules",
+    "70-touchpad.rules",
+    "78-sound-card.rules",
+];
+
 /// Generators that have nothing to do here: System V scripts, rc.local, crypttab, hibernation, updates at boot,
 /// and partition discovery, which Twinhull's own generator does for the boot disk alone. Each one left out is
 /// a program less in every boot.
@@ -75,6 +94,7 @@ const GENERATORS: &[&str] = &[
     "systemd-hibernate-resume-generator",
     "systemd-integritysetup-generator",
     "systemd-rc-local-generator",
+    "systemd-run-generator",
     "systemd-ssh-generator",
     "systemd-system-update-generator",
     "systemd-sysv-generator",
@@ -83,9 +103,18 @@ const GENERATORS: &[&str] = &[
 
 /// Units that others of the distribution want and that make no sense on a server: they become masked.
 const MASKED: &[&str] = &[
+    // The nodes are in a fragment of their own, made at build time.
+    "kmod-static-nodes.service",
     "modprobe@drm.service",
+    // systemd-modules-load loads it with the others.
+    "modprobe@efi_pstore.service",
     "sys-fs-fuse-connections.mount",
     "sys-kernel-config.mount",
+    // Leases of a DHCP server, rules from credentials: nothing here has either.
+    "systemd-networkd-persistent-storage.service",
+    "systemd-udev-load-credentials.service",
+    // systemd-tmpfiles-setup-dev does the same; there are no users that it would have to come before.
+    "systemd-tmpfiles-setup-dev-early.service",
     // There is no fstab, and the root is a tmpfs.
     "systemd-remount-fs.service",
 ];
@@ -97,10 +126,16 @@ pub(super) fn apply(tree: &mut Tree, extra: &[String]) -> Result<Vec<(String, St
     drop_enablement(tree)?;
     for target in tree.list(UNITS) {
         if target.ends_with(b".wants") {
-            for unit in UNWANTED {
+            for unit in UNWANTED.iter().chain(REMOVED) {
                 tree.remove([UNITS.as_bytes(), b"/", &target, b"/", unit.as_bytes()].concat());
             }
         }
+    }
+    for unit in REMOVED {
+        tree.remove(format!("{UNITS}/{unit}"));
+    }
+    for rules in UDEV_RULES {
+        tree.remove(format!("/usr/lib/udev/rules.d/{rules}"));
     }
     for generator in GENERATORS {
         tree.remove(format!("/usr/lib/systemd/system-generators/{generator}"));

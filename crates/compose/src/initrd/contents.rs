@@ -94,7 +94,6 @@ const BARE_METAL: &[&str] = &[
 pub(super) const PROGRAMS: &[&str] = &[
     "/usr/lib/systemd/systemd",
     "/usr/lib/systemd/systemd-executor",
-    "/usr/lib/systemd/systemd-fsck",
     "/usr/lib/systemd/systemd-growfs",
     "/usr/lib/systemd/systemd-journald",
     "/usr/lib/systemd/systemd-makefs",
@@ -102,7 +101,6 @@ pub(super) const PROGRAMS: &[&str] = &[
     "/usr/lib/systemd/systemd-networkd",
     "/usr/lib/systemd/systemd-shutdown",
     "/usr/lib/systemd/systemd-sysctl",
-    "/usr/lib/systemd/systemd-sysroot-fstab-check",
     "/usr/lib/systemd/systemd-udevd",
     "/usr/lib/systemd/systemd-veritysetup",
     "/usr/lib/systemd/system-generators/systemd-debug-generator",
@@ -146,18 +144,19 @@ pub(super) const OWN_PROGRAMS: &[&str] = &[
     "/usr/lib/twinhull/firstboot-agent",
     "/usr/lib/twinhull/twinhull-disk",
     "/usr/lib/systemd/system-generators/twinhull-boot-generator",
-    "/usr/lib/systemd/system-generators/twinhull-provision-generator",
 ];
 
 /// Features of `.note.dlopen` (the ELF dlopen metadata of the UAPI group) whose libraries go in.
 pub(super) const DLOPEN_FEATURES: &[&str] = &["blkid", "cryptsetup", "fdisk", "kmod", "mount", "zstd"];
 
 /// Files without which the initrd can't do its work.
+///
+/// Not 60-block.rules: with it udev watches every disk for writers, and looks at all its partitions again once
+/// systemd-repart has added one, while it is being mounted.
 pub(super) const FILES: &[&str] = &[
     "/usr/lib/os-release",
     "/usr/lib/udev/rules.d/50-udev-default.rules",
     "/usr/lib/udev/rules.d/55-dm.rules",
-    "/usr/lib/udev/rules.d/60-block.rules",
     "/usr/lib/udev/rules.d/60-persistent-storage-dm.rules",
     "/usr/lib/udev/rules.d/60-persistent-storage.rules",
     "/usr/lib/udev/rules.d/80-drivers.rules",
@@ -187,7 +186,6 @@ pub(super) const UNITS: &[&str] = &[
     "final.target",
     "initrd-cleanup.service",
     "initrd-fs.target",
-    "initrd-parse-etc.service",
     "initrd-root-device.target",
     "initrd-root-fs.target",
     "initrd-switch-root.service",
@@ -195,7 +193,6 @@ pub(super) const UNITS: &[&str] = &[
     "initrd-udevadm-cleanup-db.service",
     "initrd-usr-fs.target",
     "initrd.target",
-    "kmod-static-nodes.service",
     "local-fs-pre.target",
     "local-fs.target",
     "modprobe@.service",
@@ -212,7 +209,6 @@ pub(super) const UNITS: &[&str] = &[
     "sockets.target",
     "swap.target",
     "sysinit.target",
-    "systemd-fsck@.service",
     "systemd-growfs@.service",
     "systemd-journald-dev-log.socket",
     "systemd-journald.service",
@@ -222,9 +218,6 @@ pub(super) const UNITS: &[&str] = &[
     "systemd-networkd.socket",
     "systemd-poweroff.service",
     "systemd-reboot.service",
-    "systemd-sysctl.service",
-    "systemd-tmpfiles-setup-dev-early.service",
-    "systemd-tmpfiles-setup-dev.service",
     "systemd-udev-trigger.service",
     "systemd-udevd-control.socket",
     "systemd-udevd-kernel.socket",
@@ -237,15 +230,13 @@ pub(super) const UNITS: &[&str] = &[
 
 /// Units and the directory that makes something want them.
 pub(super) const WANTS: &[(&str, &str)] = &[
+    // By way of initrd-parse-etc.service otherwise, which looks for mounts in an /etc/fstab that no image has.
+    ("initrd-cleanup.service", "initrd.target.wants"),
     ("initrd-udevadm-cleanup-db.service", "initrd-switch-root.target.wants"),
-    ("kmod-static-nodes.service", "sysinit.target.wants"),
     ("systemd-journald-dev-log.socket", "sockets.target.wants"),
     ("systemd-journald.service", "sysinit.target.wants"),
     ("systemd-journald.socket", "sockets.target.wants"),
     ("systemd-modules-load.service", "sysinit.target.wants"),
-    ("systemd-sysctl.service", "sysinit.target.wants"),
-    ("systemd-tmpfiles-setup-dev-early.service", "sysinit.target.wants"),
-    ("systemd-tmpfiles-setup-dev.service", "sysinit.target.wants"),
     ("systemd-udev-trigger.service", "sysinit.target.wants"),
     ("systemd-udevd-control.socket", "sockets.target.wants"),
     ("systemd-udevd-kernel.socket", "sockets.target.wants"),
