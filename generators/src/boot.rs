@@ -29,16 +29,19 @@ fn initrd(context: &Context, loader: Option<&str>) -> Result<()> {
     let data = disk::data_partition_uuid(&hash)?;
     fs_err::create_dir_all(context.path("/run/twinhull"))?;
     fs_err::write(context.path(BOOT_PARTITION), loader.unwrap_or(&data))?;
-    let partition = unit::escape_path(&format!("/dev/disk/by-partuuid/{}", loader.unwrap_or(&data)));
+    let device = |uuid: &str| unit::escape_path(&format!("/dev/disk/by-partuuid/{uuid}")) + ".device";
+    let data = device(&data);
+    let loader = loader.map(device).unwrap_or_default();
     context.write_unit(
         "twinhull-repart.service",
         &format!(
             "[Unit]\n\
              Description=Make and grow /var on the boot disk\n\
              DefaultDependencies=no\n\
-             Requires=sysusr-usr.mount\n\
-             Wants={partition}.device\n\
-             After=sysusr-usr.mount {partition}.device\n\
+             # The definitions are the initrd's own, so this need not wait for /usr.\n\
+             Requires={data}\n\
+             Wants={loader}\n\
+             After={data} {loader} systemd-modules-load.service\n\
              Before=initrd-root-fs.target sysroot-var.mount shutdown.target initrd-switch-root.target\n\
              Conflicts=shutdown.target initrd-switch-root.target\n\
              OnFailure=emergency.target\n\

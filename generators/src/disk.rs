@@ -34,43 +34,29 @@ fn parent_disk(context: &Context, name: &str) -> Option<String> {
     Some(link.parent()?.file_name()?.to_str()?.to_owned())
 }
 
-/// Disks that hold the slaves of the device-mapper device behind /dev/mapper/usr.
-fn disks_behind_usr(context: &Context) -> Vec<String> {
-    let Ok(node) = fs_err::canonicalize(context.path("/dev/mapper/usr")) else { return Vec::new() };
-    let name = node.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let Ok(slaves) = fs_err::read_dir(context.path(&format!("/sys/class/block/{name}/slaves"))) else {
-        return Vec::new();
-    };
-    let mut disks: Vec<String> =
-        slaves.filter_map(|slave| parent_disk(context, slave.ok()?.file_name().to_str()?)).collect();
-    disks.sort();
-    disks.dedup();
-    disks
+/// Name of the disk with the partition `uuid`, when udev has linked it.
+fn disk_with(context: &Context, uuid: &str) -> Option<String> {
+    let node = fs_err::canonicalize(context.path(&format!("/dev/disk/by-partuuid/{uuid}"))).ok()?;
+    parent_disk(context, node.file_name()?.to_str()?)
 }
 
-/// Name of the disk the machine booted from.
+/// Name of the disk the machine booted from: the boot loader's, else the one with the data partition that the
+/// root hash on the command line names.
 ///
 /// Returns [`Error::NoBootDisk`] saying where it was looked for.
 pub fn boot_disk(context: &Context) -> Result<String> {
-    let uuid = fs_err::read_to_string(context.path(boot::BOOT_PARTITION)).unwrap_or_default();
-    let usr = disks_behind_usr(context);
-    let node = context.path(&format!("/dev/disk/by-partuuid/{uuid}"));
-    if let Ok(node) = fs_err::canonicalize(&node)
-        && let Some(disk) = node.file_name().and_then(|n| parent_disk(context, n.to_str()?))
-    {
-        if !usr.is_empty() && !usr.contains(&disk) {
+    let loader = fs_err::read_to_string(context.path(boot::BOOT_PARTITION)).unwrap_or_default();
+    let data = data_partition_uuid(&context.option("usrhash").unwrap_or_default()).unwrap_or_default();
+    match (disk_with(context, &loader), disk_with(context, &data)) {
+        (Some(disk), Some(usr)) if disk != usr => {
             eprintln!(
-                "<4>twinhull-disk: /usr comes from {}, but the boot loader from {disk}; are two copies of one disk attached?",
-                usr.join(", ")
+                "<4>twinhull-disk: /usr comes from {usr}, but the boot loader from {disk}; are two copies of one disk attached?"
             );
+            Ok(disk)
         }
-        return Ok(disk);
-    }
-    match usr.as_slice() {
-        [disk] => Ok(disk.clone()),
-        _ => Err(Error::NoBootDisk(format!(
-            "neither /dev/disk/by-partuuid/{uuid} nor one disk behind /dev/mapper/usr ({}) is there",
-            usr.join(", ")
+        (Some(disk), _) | (None, Some(disk)) => Ok(disk),
+        (None, None) => Err(Error::NoBootDisk(format!(
+            "neither /dev/disk/by-partuuid/{loader} nor /dev/disk/by-partuuid/{data} is there"
         ))),
     }
 }
@@ -86,12 +72,7 @@ pub fn repart(context: &Context) -> Result<()> {
     let mut var = settled_var(context, &disk)?;
     if var.is_none() {
         let mut repart = Command::new("systemd-repart");
-        repart.args([
-            "--dry-run=no",
-            "--no-pager",
-            "--seed=random",
-            "--definitions=/sysusr/usr/lib/repart.d",
-        ]);
+        repart.args(["--dry-run=no", "--no-pager", "--seed=random", "--definitions=/usr/lib/repart.d"]);
         run(repart.arg(&node), 0)?;
         var = var_partition(Path::new(&node))?;
     }
@@ -252,6 +233,9 @@ mod tests {
     use super::*;
     use fs_err::os::unix::fs::symlink;
 
+    const HASH: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    const DATA: &str = "00010203-0405-0607-0809-0a0b0c0d0e0f";
+
     /// Two disks with the same partitions; /usr and the boot loader are on vdb.
     fn machine(loader: bool) -> (tempfile::TempDir, Context) {
         let dir = tempfile::tempdir().unwrap();
@@ -269,15 +253,12 @@ mod tests {
             symlink(root.join(format!("sys/devices/{disk}")), root.join(format!("sys/class/block/{disk}")))
                 .unwrap();
         }
-        fs_err::create_dir_all(root.join("sys/devices/dm-0/slaves/vdb2")).unwrap();
-        fs_err::create_dir_all(root.join("sys/devices/dm-0/slaves/vdb3")).unwrap();
-        symlink(root.join("sys/devices/dm-0"), root.join("sys/class/block/dm-0")).unwrap();
-        fs_err::create_dir_all(root.join("dev/mapper")).unwrap();
-        fs_err::write(root.join("dev/dm-0"), "").unwrap();
-        symlink(root.join("dev/dm-0"), root.join("dev/mapper/usr")).unwrap();
         fs_err::create_dir_all(root.join("run/twinhull")).unwrap();
         fs_err::create_dir_all(root.join("dev/disk/by-partuuid")).unwrap();
         fs_err::write(root.join("run/twinhull/boot-partition"), "feed").unwrap();
+        fs_err::create_dir_all(root.join("proc")).unwrap();
+        fs_err::write(root.join("proc/cmdline"), format!("quiet usrhash={HASH}")).unwrap();
+        symlink(root.join("dev/vdb2"), root.join("dev/disk/by-partuuid").join(DATA)).unwrap();
         if loader {
             symlink(root.join("dev/vdb1"), root.join("dev/disk/by-partuuid/feed")).unwrap();
         }
@@ -286,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_boot_disk_is_the_loaders_or_that_behind_usr() {
+    fn the_boot_disk_is_the_loaders_or_that_of_usr() {
         for loader in [true, false] {
             let (_dir, context) = machine(loader);
             assert_eq!(boot_disk(&context).unwrap(), "vdb", "loader: {loader}");
@@ -372,7 +353,7 @@ mod tests {
     #[test]
     fn without_any_trace_nothing_is_touched() {
         let (_dir, context) = machine(false);
-        fs_err::remove_file(context.path("/dev/mapper/usr")).unwrap();
+        fs_err::remove_file(context.path(&format!("/dev/disk/by-partuuid/{DATA}"))).unwrap();
         assert!(boot_disk(&context).unwrap_err().to_string().contains("can't be found"));
     }
 }

@@ -155,6 +155,7 @@ pub(super) const DLOPEN_FEATURES: &[&str] = &["blkid", "cryptsetup", "fdisk", "k
 /// systemd-repart has added one, while it is being mounted.
 pub(super) const FILES: &[&str] = &[
     "/usr/lib/os-release",
+    "/usr/lib/repart.d",
     "/usr/lib/udev/rules.d/50-udev-default.rules",
     "/usr/lib/udev/rules.d/55-dm.rules",
     "/usr/lib/udev/rules.d/60-persistent-storage-dm.rules",
