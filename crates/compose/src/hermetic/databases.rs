@@ -27,7 +27,8 @@ pub(super) fn make(tree: &mut Tree, kernel: &str) -> Result<()> {
     }
     let devname = tree.read_text(format!("{modules}/modules.devname")).unwrap_or_default();
     tree.insert("/usr/lib/tmpfiles.d/00-twinhull-static-nodes.conf", Node::file(static_nodes(&devname)))?;
-    if osdb::ModuleDb::from_index(tree, kernel)?.closure(&["efi_pstore"]).is_ok() {
+    // A kernel without modules is an error of the initrd's, which says what to do about it.
+    if osdb::ModuleDb::from_index(tree, kernel).is_ok_and(|db| db.closure(&["efi_pstore"]).is_ok()) {
         tree.insert("/usr/lib/modules-load.d/10-twinhull.conf", Node::file("efi_pstore\n"))?;
     }
     Ok(())
