@@ -73,7 +73,7 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__build)
-            opts="-q -h --out --cache-dir --offline --refresh --guest-dir --json --quiet --help"
+            opts="-q -h --out --cache-dir --cache-limit --offline --refresh --guest-dir --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -84,6 +84,10 @@ _image__builder() {
                     return 0
                     ;;
                 --cache-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -36,6 +36,7 @@ complete -c image-builder -n "__fish_image_builder_using_subcommand check" -l js
 complete -c image-builder -n "__fish_image_builder_using_subcommand check" -s h -l help -d 'Print help'
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l out -d 'Folder for NAME_VERSION.raw and NAME_VERSION.manifest.json; made if missing' -r -F
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l cache-dir -d 'Where trees are cached' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l cache-limit -d 'Most room that packed file data may take in the cache, for faster builds; 0 keeps none' -r
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l guest-dir -d 'Folder with Twinhull\'s own programs for the image [default: beside image-builder]' -r -F
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l offline -d 'Forbid the network: a tree that is not cached is an error'
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l refresh -d 'Fetch the tree again even if it is cached, for new package versions'

@@ -40,6 +40,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--out=[Folder for NAME_VERSION.raw and NAME_VERSION.manifest.json; made if missing]:DIR:_files' \
 '--cache-dir=[Where trees are cached]:DIR:_files' \
+'--cache-limit=[Most room that packed file data may take in the cache, for faster builds; 0 keeps none]:SIZE:_default' \
 '--guest-dir=[Folder with Twinhull'\''s own programs for the image \[default\: beside image-builder\]]:DIR:_files' \
 '--offline[Forbid the network\: a tree that is not cached is an error]' \
 '(--offline)--refresh[Fetch the tree again even if it is cached, for new package versions]' \

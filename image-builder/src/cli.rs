@@ -6,7 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::{build, check, inspect, progress::Progress, source};
+use twinhull_sysutil::size;
+
+use crate::kept::Kept;
+use crate::progress::Progress;
+use crate::{build, check, inspect, source};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -70,6 +74,9 @@ pub struct BuildArgs {
     /// Where trees are cached
     #[arg(long, value_name = "DIR", env = "TWINHULL_CACHE")]
     pub cache_dir: Option<PathBuf>,
+    /// Most room that packed file data may take in the cache, for faster builds; 0 keeps none
+    #[arg(long, value_name = "SIZE", default_value = "4G", env = "TWINHULL_CACHE_LIMIT", value_parser = parse_size)]
+    pub cache_limit: u64,
     /// Forbid the network: a tree that is not cached is an error
     #[arg(long)]
     pub offline: bool,
@@ -85,6 +92,10 @@ pub struct BuildArgs {
     /// Only show errors
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    if text == "0" { Ok(0) } else { size::parse(text).map_err(|e| e.to_string()) }
 }
 
 #[derive(Debug, Args)]
@@ -150,12 +161,16 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
         Ok(text) => Some(text.parse().context("SOURCE_DATE_EPOCH is no number of seconds")?),
         Err(_) => None,
     };
-    let built = build::build(
-        &spec,
-        tree,
-        &build::Options { out: &args.out, guest_dir: args.guest_dir.as_deref(), epoch, spec_text: &text },
-        &progress,
-    )?;
+    let kept = Kept::open(&cache, args.cache_limit);
+    let options = build::Options {
+        out: &args.out,
+        guest_dir: args.guest_dir.as_deref(),
+        epoch,
+        spec_text: &text,
+        kept: &kept,
+    };
+    let built = build::build(&spec, tree, &options, &progress)?;
+    kept.finish();
     if args.json {
         println!("{}", serde_json::to_string_pretty(&built.manifest)?);
     } else {

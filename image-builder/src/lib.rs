@@ -5,6 +5,7 @@ mod check;
 pub mod cli;
 mod guest;
 pub mod inspect;
+pub mod kept;
 mod packages;
 mod progress;
 pub mod source;

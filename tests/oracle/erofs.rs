@@ -5,16 +5,40 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use twinhull_fsimg::erofs;
+use twinhull_fsimg::{Part, erofs};
 use twinhull_tests::tool;
 use twinhull_tree::{Content, DeviceNumber, FileData, Kind, Metadata, Node, Timestamp, Tree};
 
-fn write(tree: &Tree, to: &Path) {
+/// Every way to store data that the erofs-utils of Debian 12 read, and Zstandard, which 1.8 reads.
+const PACKINGS: [(&str, u32); 8] = [
+    ("none", 0),
+    ("lz4", 4096),
+    ("lz4", 65_536),
+    ("lz4hc:9", 32_768),
+    ("lz4hc:12", 1 << 20),
+    ("zstd:3", 4096),
+    ("zstd:9", 65_536),
+    ("zstd:19", 1 << 20),
+];
+
+fn write(tree: &Tree, to: &Path, (algorithm, cluster): (&str, u32)) {
     let mut file = fs_err::File::create(to).unwrap();
-    let image = erofs::Image::new(tree).unwrap();
-    let options = erofs::Options { uuid: [7; 16], build_time: 1_700_000_000 };
-    image.write(&options, &mut file, &mut |_| ()).unwrap();
-    assert_eq!(file.metadata().unwrap().len(), image.len());
+    let algorithm = (algorithm != "none").then(|| algorithm.parse().unwrap());
+    let options = erofs::Options {
+        compression: algorithm.map(|algorithm| erofs::Compression { algorithm, cluster }),
+        ..erofs::Options::new([7; 16], 1_700_000_000)
+    };
+    let length = erofs::write(tree, &options, &mut file, &mut |_| ()).unwrap();
+    file.set_len(length).unwrap();
+}
+
+/// The newest fsck.erofs that is to be had; Debian 12's doesn't know Zstandard.
+fn fsck(image: &Path, extract: Option<&Path>) -> String {
+    let extract = extract.map(|dir| format!("--extract={}", dir.display()));
+    let args = extract.iter().map(AsRef::<std::ffi::OsStr>::as_ref).chain([image.as_os_str()]);
+    let text = twinhull_tests::newer_tool("fsck.erofs", args).ok().text();
+    assert!(!text.contains("<E>") && !text.contains("<W>"), "{text}");
+    text
 }
 
 fn odd_tree() -> Tree {
@@ -30,6 +54,19 @@ fn odd_tree() -> Tree {
     for size in [0, 1, 4000, 4031, 4032, 4033, 4095, 4096, 4097, 8191, 12_289, 3_000_000] {
         put(&format!("/sizes/{size}"), 0o4755, Kind::file(vec![(size % 251) as u8; size]));
     }
+    // Words, noise and zeros in turn, so that extents of all kinds follow each other.
+    let (mut mixed, mut state) = (Vec::new(), 1_u64);
+    for n in 0..60_usize {
+        mixed.extend(b"what compresses well ".iter().cycle().take(n * 1500));
+        mixed.extend((0..n * 300).map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        }));
+        mixed.extend(std::iter::repeat_n(0, n * 2000));
+    }
+    put("/mixed", 0o644, Kind::file(mixed.clone()));
+    put("/mixed again", 0o600, Kind::file(mixed.clone()));
+    put("/long", 0o644, Kind::file(mixed.repeat(3)));
     for n in 0..3000 {
         put(&format!("/many/a file with number {n:05}"), 0o644, Kind::file(format!("{n}")));
     }
@@ -66,7 +103,11 @@ fn compare(tree: &Tree, dir: &Path, root: bool) {
                 assert_eq!(fs_err::read_dir(&at).unwrap().count(), entries.len(), "{shown}")
             }
             Kind::File(data) => {
-                assert!(fs_err::read(&at).unwrap() == data.content.read().unwrap(), "{shown}");
+                assert!(
+                    fs_err::read(&at).unwrap() == data.content.read().unwrap(),
+                    "{shown} in {}",
+                    dir.display()
+                );
             }
             Kind::Symlink(target) => {
                 assert_eq!(fs_err::read_link(&at).unwrap().as_os_str().as_encoded_bytes(), target, "{shown}")
@@ -94,13 +135,26 @@ fn compare(tree: &Tree, dir: &Path, root: bool) {
 #[test]
 fn everything_comes_back() {
     let dir = tempfile::tempdir().unwrap();
-    let (image, out) = (dir.path().join("image"), dir.path().join("out"));
     let tree = odd_tree();
-    write(&tree, &image);
-    let text =
-        tool("fsck.erofs", [format!("--extract={}", out.display()).as_ref(), image.as_os_str()]).ok().text();
-    assert!(!text.contains("<E>") && !text.contains("<W>"), "{text}");
-    compare(&tree, &out, rustix::process::geteuid().is_root());
+    for packing in PACKINGS {
+        let (image, out) =
+            (dir.path().join("image"), dir.path().join(format!("{}-{}", packing.0, packing.1)));
+        write(&tree, &image, packing);
+        fsck(&image, Some(&out));
+        compare(&tree, &out, rustix::process::geteuid().is_root());
+        fs_err::remove_dir_all(&out).unwrap();
+        if !packing.0.starts_with("zstd") {
+            let text = tool("fsck.erofs", [image.as_os_str()]).ok().text();
+            assert!(!text.contains("<E>") && !text.contains("<W>"), "{packing:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn hard_links_are_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
+    write(&odd_tree(), &image, PACKINGS[0]);
     // erofs-utils 1.5 extracts hard links as copies; that they are one file shows in the inode.
     let facts = |path: &str| {
         let text = tool("dump.erofs", [format!("--path={path}").as_ref(), image.as_os_str()]).ok().stdout;
@@ -121,8 +175,10 @@ fn everything_comes_back() {
 fn an_empty_tree_is_an_image() {
     let dir = tempfile::tempdir().unwrap();
     let image = dir.path().join("image");
-    write(&Tree::new(), &image);
-    tool("fsck.erofs", [image.as_os_str()]).ok();
+    for packing in PACKINGS {
+        write(&Tree::new(), &image, packing);
+        fsck(&image, None);
+    }
 }
 
 #[test]
@@ -137,9 +193,7 @@ fn the_image_of_the_default_tree_is_accepted() {
         &data,
     );
     let out = dir.path().join("out");
-    let text =
-        tool("fsck.erofs", [format!("--extract={}", out.display()).as_ref(), data.as_os_str()]).ok().text();
-    assert!(!text.contains("<E>"), "{text}");
+    fsck(&data, Some(&out));
     assert!(out.join("lib/systemd/systemd").exists());
     for gone in [
         "share/factory/etc/machine-id",
@@ -155,4 +209,73 @@ fn the_image_of_the_default_tree_is_accepted() {
     )
     .ok();
     assert!(listed.stdout.contains("libc.so.6"), "{}", listed.stdout);
+}
+
+fn plain_node(kind: Kind) -> Node {
+    let mtime = Timestamp { secs: 1_600_000_000, nanos: 5 };
+    Node { meta: Metadata { mtime, ..Metadata::root(0o644) }, kind }
+}
+
+/// Many names, long names, names that are no text, many links, large attributes.
+#[test]
+fn extreme_names_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (image, out) = (dir.path().join("image"), dir.path().join("out"));
+    let mut tree = Tree::new();
+    for n in 0..100_000 {
+        tree.insert(format!("/crowd/{n}"), plain_node(Kind::file(vec![]))).unwrap();
+    }
+    let shared = Arc::new(FileData { content: Content::from("one") });
+    for n in 0..20_000 {
+        tree.insert(format!("/links/{n}"), plain_node(Kind::File(shared.clone()))).unwrap();
+    }
+    tree.insert(b"/odd/\xff\xfe\x01 \n".as_slice(), plain_node(Kind::file("not UTF-8"))).unwrap();
+    tree.insert(format!("/odd/{}", "x".repeat(255)), plain_node(Kind::file("long"))).unwrap();
+    let mut big = plain_node(Kind::file("attributes"));
+    big.meta.xattrs.insert(b"user.big".to_vec(), vec![b'v'; 65_535]);
+    tree.insert("/odd/attributes", big).unwrap();
+    write(&tree, &image, PACKINGS[2]);
+    let file = fs_err::File::open(&image).unwrap().into_file();
+    let reader = erofs::reader::Reader::new(Part::new(file, 0, u64::MAX).unwrap()).unwrap();
+    let mut names = 0;
+    let checked = reader.walk(|path, inode| -> twinhull_fsimg::Result<()> {
+        names += 1;
+        match path {
+            b"/links/7" => assert_eq!(inode.links, 20_000),
+            b"/odd/attributes" => assert_eq!(reader.xattrs(inode)?[b"user.big".as_slice()].len(), 65_535),
+            _ => {}
+        }
+        Ok(())
+    });
+    checked.unwrap();
+    assert_eq!(names, tree.walk().count());
+    fsck(&image, Some(&out));
+    assert_eq!(fs_err::read_dir(out.join("crowd")).unwrap().count(), 100_000);
+    use std::os::unix::ffi::OsStrExt;
+    assert!(out.join("odd").join(std::ffi::OsStr::from_bytes(b"\xff\xfe\x01 \n")).exists());
+}
+
+/// 5 GiB of zeros with a word in the middle and one at the end.
+#[test]
+fn a_sparse_file_of_gigabytes_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (image, sparse) = (dir.path().join("image"), dir.path().join("sparse"));
+    let file = fs_err::File::create(&sparse).unwrap();
+    file.set_len(5 << 30).unwrap();
+    for at in [3 << 30, (5 << 30) - 4] {
+        std::os::unix::fs::FileExt::write_all_at(file.file(), b"word", at).unwrap();
+    }
+    let mut tree = Tree::new();
+    let content = Content::Host { path: sparse.clone(), len: 5 << 30 };
+    tree.insert("/sparse", plain_node(Kind::File(Arc::new(FileData { content })))).unwrap();
+    for (packing, limit) in [(PACKINGS[0], 4 << 20), (PACKINGS[2], 48 << 20)] {
+        write(&tree, &image, packing);
+        let length = fs_err::metadata(&image).unwrap().len();
+        assert!(length < limit, "{packing:?}: {length}");
+        let out = dir.path().join(packing.0);
+        fsck(&image, Some(&out));
+        let same = tool("cmp", [sparse.as_os_str(), out.join("sparse").as_os_str()]);
+        assert_eq!(same.code, 0, "{packing:?}: {}", same.text());
+        fs_err::remove_dir_all(&out).unwrap();
+    }
 }

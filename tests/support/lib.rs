@@ -46,6 +46,25 @@ pub fn tool<S: AsRef<std::ffi::OsStr>>(name: &str, args: impl IntoIterator<Item 
     run(Command::new(name).args(args))
 }
 
+/// As [`tool`], from a newer Debian than the host's: `cargo xtask test` unpacks it and says where.
+pub fn newer_tool<S: AsRef<std::ffi::OsStr>>(name: &str, args: impl IntoIterator<Item = S>) -> Ran {
+    let dir = std::env::var_os("TWINHULL_NEWER_TOOLS").map(PathBuf::from);
+    let dir = dir.expect("TWINHULL_NEWER_TOOLS is not set; run the tests with `cargo xtask test`");
+    // Its own loader and libraries, so that nothing has to be installed.
+    let libraries = fs_err::read_dir(dir.join("usr/lib")).expect("the newer tools have libraries");
+    let libraries = libraries.filter_map(|e| Some(e.ok()?.path())).find(|p| p.join("libc.so.6").exists());
+    let libraries = libraries.expect("the newer tools have a C library");
+    let loader = fs_err::read_dir(&libraries).expect("the folder can be read");
+    let loader = loader
+        .filter_map(|e| Some(e.ok()?.path()))
+        .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("ld-linux")));
+    run(Command::new(loader.expect("the newer tools have a loader"))
+        .arg("--library-path")
+        .arg(&libraries)
+        .arg(dir.join("usr/bin").join(name))
+        .args(args))
+}
+
 /// The checkout's top.
 pub fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests have a parent folder").to_owned()

@@ -5,6 +5,7 @@ mod checks;
 mod demo;
 mod docs;
 mod host;
+mod newer;
 mod paths;
 mod test;
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{checks, docs, host, paths};
+use crate::{checks, docs, host, newer, paths};
 
 /// Arguments of `test`.
 #[derive(Debug, clap::Args)]
@@ -38,8 +38,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         docs::check()?;
     }
     let bin = paths::build_programs()?;
+    let newer = newer::tools()?;
     eprintln!("==> tests{}", if args.fast { " (without virtual machines)" } else { "" });
-    let mut cmd = paths::cargo().env("TWINHULL_BIN_DIR", &bin).args([
+    let mut cmd = paths::cargo().env("TWINHULL_BIN_DIR", &bin).env("TWINHULL_NEWER_TOOLS", &newer).args([
         "test",
         "--workspace",
         "--locked",

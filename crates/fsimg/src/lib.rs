@@ -8,6 +8,9 @@ pub mod cpio;
 pub mod erofs;
 mod error;
 pub mod fat;
+mod ordered;
+mod source;
 pub mod verity;
 
 pub use error::{Error, Result};
+pub use source::{Part, ReadAt};

@@ -126,6 +126,10 @@ pub struct Disk {
     pub esp: Option<String>,
     /// Each usr slot.
     pub usr: Option<String>,
+    /// How /usr is compressed: `none` or an algorithm with its level.
+    pub compression: Option<String>,
+    /// Largest cluster of compressed data.
+    pub cluster: Option<String>,
     /// Room for /var in the image file itself.
     pub var: Option<String>,
 }

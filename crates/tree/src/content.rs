@@ -1,7 +1,7 @@
 //! File content that is read only when somebody needs it.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,12 +45,26 @@ impl Content {
 
     /// A reader over exactly [`Content::len`] bytes.
     pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        self.open_at(0)
+    }
+
+    /// A reader over the bytes from `skip` on; over none when there are no more than that.
+    pub fn open_at(&self, skip: u64) -> io::Result<Box<dyn Read + Send>> {
+        let skip = skip.min(self.len());
         Ok(match self {
-            Content::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
-            Content::Range { file, offset, len } => {
-                Box::new(RangeReader { file: file.clone(), pos: *offset, end: offset + len })
+            Content::Bytes(bytes) => {
+                let mut cursor = io::Cursor::new(bytes.clone());
+                cursor.set_position(skip);
+                Box::new(cursor)
             }
-            Content::Host { path, len } => Box::new(fs_err::File::open(path)?.take(*len)),
+            Content::Range { file, offset, len } => {
+                Box::new(RangeReader { file: file.clone(), pos: offset + skip, end: offset + len })
+            }
+            Content::Host { path, len } => {
+                let mut file = fs_err::File::open(path)?;
+                file.seek(SeekFrom::Start(skip))?;
+                Box::new(file.take(len - skip))
+            }
         })
     }
 

@@ -4,16 +4,18 @@
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use twinhull_disk::types::Arch;
 use twinhull_disk::{Layout, derive_uuid, slot, table};
 use twinhull_fsimg::{erofs, fat, verity};
 use twinhull_spec::Spec;
 use twinhull_sysutil::atomic::Replacement;
 use twinhull_sysutil::{digest, size};
+use twinhull_tree::Tree;
 use uuid::Uuid;
 
 use super::esp::{self, Loader, Uki};
+use super::sizes;
 use crate::progress::Progress;
 
 /// Everything that is decided before writing.
@@ -23,8 +25,11 @@ pub(super) struct Plan<'a> {
     /// Origin of every identifier that isn't a hash.
     pub(super) seed: Uuid,
     pub(super) epoch: i64,
-    pub(super) layout: Layout,
-    pub(super) image: erofs::Image<'a>,
+    /// Size of the ESP in bytes, behind which usr begins.
+    pub(super) esp: u64,
+    pub(super) usr: &'a Tree,
+    pub(super) compression: Option<erofs::Compression>,
+    pub(super) store: Option<&'a dyn erofs::Store>,
     pub(super) uki: Uki<'a>,
     pub(super) loader: &'a Loader,
 }
@@ -33,6 +38,9 @@ pub(super) struct Plan<'a> {
 #[derive(Debug)]
 pub(super) struct Written {
     file: Replacement,
+    pub(super) layout: Layout,
+    /// Length of the usr image in bytes.
+    pub(super) usr_len: u64,
     pub(super) root_hash: [u8; 32],
     pub(super) cmdline: String,
     pub(super) uki_name: String,
@@ -50,25 +58,32 @@ impl Written {
 
 /// Writes the image beside `path`; dropped without [`Written::commit`] it vanishes.
 pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result<Written> {
-    let layout = &plan.layout;
     let (id, version) = (&plan.spec.image.id, &plan.spec.image.version);
-    // Label lengths are checked here, before anything is written.
-    layout.partitions(plan.arch, id, version, &[0; 32], plan.seed)?;
+    // Label lengths are checked here, before anything is written; sizes don't matter for that.
+    let start = sizes::layout(plan.spec, plan.esp, 0)?;
+    start.partitions(plan.arch, id, version, &[0; 32], plan.seed)?;
     let mut output = Replacement::new(path)?;
     let file = output.as_file_mut()?;
-    file.set_len(layout.disk)?;
 
-    let len = plan.image.len();
-    let step = progress.bytes("Writing /usr as EROFS", len);
+    let step = progress.bytes("Writing /usr as EROFS", erofs::content_len(plan.usr));
     let mut out = BufWriter::with_capacity(1 << 20, &mut *file);
-    out.seek(SeekFrom::Start(layout.usr(0)))?;
+    out.seek(SeekFrom::Start(start.usr(0)))?;
     let options = erofs::Options {
-        uuid: derive_uuid(plan.seed, "erofs").into_bytes(),
-        build_time: u64::try_from(plan.epoch).unwrap_or(0),
+        compression: plan.compression,
+        store: plan.store,
+        ..erofs::Options::new(
+            derive_uuid(plan.seed, "erofs").into_bytes(),
+            u64::try_from(plan.epoch).unwrap_or(0),
+        )
     };
-    plan.image.write(&options, &mut out, &mut |done| step.position(done))?;
+    let len = erofs::write(plan.usr, &options, &mut out, &mut |done| step.position(done))
+        .context("/usr can't become an EROFS image")?;
     out.flush()?;
     drop(out);
+    let layout = sizes::layout(plan.spec, plan.esp, len)?;
+    // What was written behind the image and taken back again goes; the rest of the disk is zeros.
+    file.set_len(layout.usr(0) + len)?;
+    file.set_len(layout.disk)?;
     step.done(&size::human(len));
 
     let step = progress.step("Hashing it for dm-verity");
@@ -100,6 +115,8 @@ pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result
     let cmdline = plan.uki.cmdline(&hash_text);
     Ok(Written {
         file: output,
+        layout,
+        usr_len: len,
         root_hash,
         cmdline,
         uki_name,

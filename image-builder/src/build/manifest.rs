@@ -34,6 +34,8 @@ pub struct Manifest {
     root_hash: String,
     cmdline: String,
     usr_length: u64,
+    /// Algorithm, level and largest cluster in bytes of the usr image; `null` when it isn't compressed.
+    usr_compression: Option<Packing>,
     uki: Artefact,
     initrd: Artefact,
     sizes: Sizes,
@@ -42,6 +44,12 @@ pub struct Manifest {
     enabled_units: Vec<Enabled>,
     removed: Vec<String>,
     packages: Vec<Package>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Packing {
+    algorithm: String,
+    cluster: u32,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -88,7 +96,11 @@ impl Manifest {
             kernel: facts.hermetic.kernel.version.clone(),
             root_hash: digest::hex(&facts.written.root_hash),
             cmdline: facts.written.cmdline.clone(),
-            usr_length: facts.plan.image.len(),
+            usr_length: facts.written.usr_len,
+            usr_compression: facts
+                .plan
+                .compression
+                .map(|c| Packing { algorithm: c.algorithm.to_string(), cluster: c.cluster }),
             uki: Artefact {
                 name: facts.written.uki_name.clone(),
                 length: facts.written.uki_len,
@@ -99,8 +111,8 @@ impl Manifest {
                 length: facts.initrd.len() as u64,
                 sha256: digest::sha256_hex(facts.initrd),
             },
-            sizes: facts.plan.layout.sizes,
-            disk_length: facts.plan.layout.disk,
+            sizes: facts.written.layout.sizes,
+            disk_length: facts.written.layout.disk,
             partitions: facts.written.partitions.clone(),
             enabled_units: enabled
                 .map(|(target, unit)| Enabled { target: target.clone(), unit: unit.clone() })

@@ -12,9 +12,10 @@ use twinhull_compose::{hermetic, initrd};
 use twinhull_disk::types::Arch;
 use twinhull_fsimg::{cpio, erofs};
 use twinhull_spec::{Emergency, Profile, Spec};
-use twinhull_sysutil::digest;
+use twinhull_sysutil::{digest, size};
 use uuid::Uuid;
 
+use crate::kept::Kept;
 use crate::progress::Progress;
 use crate::source::Opened;
 use crate::{guest, packages};
@@ -23,6 +24,9 @@ pub use manifest::Manifest;
 
 /// Level of the initrd's zstd compression: a little smaller than the default at a second of work.
 const INITRD_LEVEL: i32 = 9;
+
+/// Largest cluster of compressed data in bytes, where the spec doesn't say.
+const DEFAULT_CLUSTER: u64 = 64 << 10;
 
 /// What a build needs besides spec and tree.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Options<'a> {
     pub epoch: Option<i64>,
     /// The spec as written, for the manifest's digest.
     pub spec_text: &'a str,
+    /// Results of earlier builds.
+    pub kept: &'a Kept,
 }
 
 /// What a build made.
@@ -79,12 +85,11 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
     step.done(&format!("kernel {}, {} leftovers removed", hermetic.kernel.version, hermetic.removed.len()));
 
     let step = progress.step("Composing the initrd");
-    let initrd = compose_initrd(spec, &hermetic)?;
-    step.done(&twinhull_sysutil::size::human(initrd.len() as u64));
+    let initrd = compose_initrd(spec, &hermetic, options.kept)?;
+    step.done(&size::human(initrd.len() as u64));
 
     hermetic::drop_initrd_parts(&mut hermetic.tree);
     let usr = hermetic::usr(&hermetic.tree)?;
-    let image = erofs::Image::new(&usr).context("/usr can't become an EROFS image")?;
     let seed = Uuid::new_v8(digest_prefix(&format!("{}_{}", spec.image.id, spec.image.version)));
     let uki = esp::Uki {
         stub: &loader.stub,
@@ -94,8 +99,19 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
         os_release: &hermetic.os_release,
         cmdline: cmdline(spec),
     };
-    let layout = sizes::plan(spec, image.len(), uki.estimate(), &loader)?;
-    let plan = disk::Plan { spec, arch, seed, epoch: hermetic.epoch, layout, image, uki, loader: &loader };
+    let esp = sizes::esp(spec, uki.estimate(), &loader)?;
+    let plan = disk::Plan {
+        spec,
+        arch,
+        seed,
+        epoch: hermetic.epoch,
+        esp,
+        usr: &usr,
+        compression: compression(spec)?,
+        store: options.kept.store(),
+        uki,
+        loader: &loader,
+    };
 
     fs_err::create_dir_all(options.out)?;
     let name = format!("{}_{}", spec.image.id, spec.image.version);
@@ -121,7 +137,7 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
     Ok(Built { image: path, manifest })
 }
 
-fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic) -> Result<Vec<u8>> {
+fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Result<Vec<u8>> {
     let profile = match spec.boot.profile {
         Profile::Virtio => initrd::Profile::Virtio,
         Profile::Cloud => initrd::Profile::Cloud,
@@ -137,8 +153,20 @@ fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic) -> Result<Vec<u8>>
     )?;
     let mtime = u32::try_from(hermetic.epoch).unwrap_or(u32::MAX);
     let archive = cpio::write(&tree, mtime, Vec::new())?;
+    let version = zstd::zstd_safe::version_number();
+    let digest = digest::sha256_hex(&archive);
+    let key = digest::sha256(format!("initrd zstd {version} level {INITRD_LEVEL} {digest}").as_bytes());
     // The kernel unpacks zstd with a window of at most 128 MiB; this level stays far below.
-    Ok(zstd::bulk::compress(&archive, INITRD_LEVEL)?)
+    kept.value(&key, || Ok(zstd::bulk::compress(&archive, INITRD_LEVEL)?))
+}
+
+/// How the spec wants /usr compressed, if it does.
+fn compression(spec: &Spec) -> Result<Option<erofs::Compression>> {
+    let Some(wanted) = spec.disk.compression.as_deref().filter(|w| *w != "none") else { return Ok(None) };
+    let algorithm = wanted.parse().map_err(anyhow::Error::msg).context("disk.compression")?;
+    let cluster = spec.disk.cluster.as_deref().map(|text| size::parse(text).map_err(anyhow::Error::msg));
+    let cluster = cluster.transpose().context("disk.cluster")?.unwrap_or(DEFAULT_CLUSTER);
+    Ok(Some(erofs::Compression { algorithm, cluster: u32::try_from(cluster)? }))
 }
 
 /// The kernel command line without the root hash.

@@ -1,5 +1,5 @@
 //! How large each partition becomes: as the spec says, or with room for later, larger versions. Everything is
-//! checked here, with the numbers, before a byte is written.
+//! checked here, with the numbers, before an image is in its place.
 
 use anyhow::Result;
 use twinhull_disk::{ALIGN, Error, Layout, Sizes};
@@ -18,31 +18,14 @@ const STEP: u64 = 64 << 20;
 /// Slack on an ESP for the loader's own files.
 const ESP_SLACK: u64 = 4 << 20;
 
-/// Lays out the disk for a usr image of `usr` bytes and UKIs of about `uki` bytes.
+/// The size of the ESP for UKIs of about `uki` bytes; where usr begins follows from it.
 ///
 /// Returns [`Error::NoRoom`] naming the setting and a value that would do.
-pub(super) fn plan(spec: &Spec, usr: u64, uki: u64, loader: &Loader) -> Result<Layout> {
-    let asked = |text: &Option<String>| -> Result<Option<u64>> {
-        let parsed = text.as_deref().map(|t| size::parse(t).map_err(anyhow::Error::msg)).transpose()?;
-        Ok(parsed.map(|bytes| bytes.next_multiple_of(ALIGN)))
-    };
-    // Twice today's size: distributions grow, and a slot can't.
-    let slot = asked(&spec.disk.usr)?.unwrap_or_else(|| (usr * 2).next_multiple_of(STEP));
-    if usr > slot {
-        return Err(Error::NoRoom {
-            what: "the usr image".into(),
-            size: usr,
-            place: "a slot",
-            room: slot,
-            setting: "disk.usr",
-            advice: advice(usr),
-        }
-        .into());
-    }
+pub(super) fn esp(spec: &Spec, uki: u64, loader: &Loader) -> Result<u64> {
     // A quarter more than today's UKI, three times.
     let need = loader.files_len() + UKIS * uki + ESP_SLACK;
-    let default_esp = (need + UKIS * uki / 4).next_multiple_of(STEP).max(2 * STEP);
-    let esp = asked(&spec.disk.esp)?.unwrap_or(default_esp);
+    let default = (need + UKIS * uki / 4).next_multiple_of(STEP).max(2 * STEP);
+    let esp = asked(&spec.disk.esp)?.unwrap_or(default);
     let mut files: Vec<(String, u64)> = loader.files().iter().map(|(p, c)| (p.clone(), c.len())).collect();
     files.extend((0..UKIS).map(|n| (format!("EFI/Linux/{n}.efi"), uki)));
     let (used, room) = if esp < fat::MIN_SIZE { (need, 0) } else { fat::usage(&files, esp)? };
@@ -57,8 +40,34 @@ pub(super) fn plan(spec: &Spec, usr: u64, uki: u64, loader: &Loader) -> Result<L
         }
         .into());
     }
+    Ok(esp)
+}
+
+/// Lays out the disk for a usr image of `usr` bytes behind an ESP of `esp` bytes.
+///
+/// Returns [`Error::NoRoom`] naming the setting and a value that would do.
+pub(super) fn layout(spec: &Spec, esp: u64, usr: u64) -> Result<Layout> {
+    // Twice today's size: distributions grow, and a slot can't.
+    let slot = asked(&spec.disk.usr)?.unwrap_or_else(|| (usr * 2).next_multiple_of(STEP));
+    if usr > slot {
+        return Err(Error::NoRoom {
+            what: "the usr image".into(),
+            size: usr,
+            place: "a slot",
+            room: slot,
+            setting: "disk.usr",
+            advice: advice(usr),
+        }
+        .into());
+    }
     let var = asked(&spec.disk.var)?.unwrap_or(DEFAULT_VAR);
     Ok(Layout::new(Sizes { esp, usr: slot, verity: Sizes::verity_for(slot), var }))
+}
+
+/// A size that the spec asks for, in bytes.
+fn asked(text: &Option<String>) -> Result<Option<u64>> {
+    let parsed = text.as_deref().map(|t| size::parse(t).map_err(anyhow::Error::msg)).transpose()?;
+    Ok(parsed.map(|bytes| bytes.next_multiple_of(ALIGN)))
 }
 
 /// A size in MiB that is large enough.

@@ -1,18 +1,16 @@
-//! Inodes, directory entries and inline attributes as bytes.
+//! Inodes and inline attributes as bytes.
 
-use twinhull_tree::{DeviceNumber, Kind, Metadata, Node};
+use twinhull_tree::{DeviceNumber, Kind, Metadata, Node, Timestamp};
 
-use super::BLOCK;
 use crate::Result;
 use crate::error::unsupported;
-
-/// Size of an extended inode in bytes.
-pub(super) const INODE_SIZE: usize = 64;
 
 /// All data in whole blocks of its own.
 pub(super) const FLAT_PLAIN: u16 = 0;
 /// The last, partial block behind the inode.
 pub(super) const FLAT_INLINE: u16 = 2;
+/// Chunks of equal size, each with a block address or none, when it is a hole.
+pub(super) const CHUNKS: u16 = 4;
 
 /// File type bits and directory entry type of a kind.
 pub(super) fn types(kind: &Kind) -> (u16, u8) {
@@ -27,37 +25,92 @@ pub(super) fn types(kind: &Kind) -> (u16, u8) {
     }
 }
 
+/// The two sizes of inodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// 32 bytes; the time is the superblock's.
+    Compact,
+    /// 64 bytes.
+    Extended,
+}
+
+impl Form {
+    /// The smallest that can hold these values.
+    pub(super) fn of(meta: &Metadata, size: u64, links: u32, build_time: u64) -> Self {
+        let small = |n: u32| n <= u32::from(u16::MAX);
+        let now = Timestamp { secs: build_time.cast_signed(), nanos: 0 };
+        if meta.mtime == now
+            && small(meta.uid)
+            && small(meta.gid)
+            && small(links)
+            && size <= u64::from(u32::MAX)
+        {
+            Form::Compact
+        } else {
+            Form::Extended
+        }
+    }
+
+    /// Length in bytes.
+    pub(super) fn len(self) -> u64 {
+        match self {
+            Form::Compact => 32,
+            Form::Extended => 64,
+        }
+    }
+}
+
 /// The fields of an inode that only the layout knows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Placement {
-    /// [`FLAT_PLAIN`] or [`FLAT_INLINE`].
+    /// Compact or extended.
+    pub(super) form: Form,
+    /// How the data is stored, [`FLAT_PLAIN`] for example.
     pub(super) data_layout: u16,
-    /// First data block, or the device number.
+    /// First data block, number of compressed blocks, chunk format or device number.
     pub(super) union: u32,
     /// Length of the data in bytes.
     pub(super) size: u64,
-    /// Number shown as `st_ino`, from 1.
+    /// A number of its own, from 1.
     pub(super) number: u32,
     /// Number of names.
     pub(super) links: u32,
 }
 
-/// `struct erofs_inode_extended`.
-pub(super) fn encode(node: &Node, place: &Placement, xattr_len: usize) -> [u8; INODE_SIZE] {
+/// `struct erofs_inode_compact` or `struct erofs_inode_extended`.
+pub(super) fn encode(node: &Node, place: &Placement, xattr_len: usize) -> Vec<u8> {
     let meta = &node.meta;
-    let mut out = [0; INODE_SIZE];
     let icount = if xattr_len == 0 { 0 } else { ((xattr_len - 12) / 4 + 1) as u16 };
-    out[0..2].copy_from_slice(&(1 | place.data_layout << 1).to_le_bytes());
-    out[2..4].copy_from_slice(&icount.to_le_bytes());
-    out[4..6].copy_from_slice(&(types(&node.kind).0 | meta.mode & 0o7777).to_le_bytes());
-    out[8..16].copy_from_slice(&place.size.to_le_bytes());
-    out[16..20].copy_from_slice(&place.union.to_le_bytes());
-    out[20..24].copy_from_slice(&place.number.to_le_bytes());
-    out[24..28].copy_from_slice(&meta.uid.to_le_bytes());
-    out[28..32].copy_from_slice(&meta.gid.to_le_bytes());
-    out[32..40].copy_from_slice(&meta.mtime.secs.to_le_bytes());
-    out[40..44].copy_from_slice(&meta.mtime.nanos.to_le_bytes());
-    out[44..48].copy_from_slice(&place.links.to_le_bytes());
+    let version = u16::from(place.form == Form::Extended);
+    let mut out = Vec::with_capacity(64);
+    out.extend((version | place.data_layout << 1).to_le_bytes());
+    out.extend(icount.to_le_bytes());
+    out.extend((types(&node.kind).0 | meta.mode & 0o7777).to_le_bytes());
+    match place.form {
+        Form::Compact => {
+            out.extend((place.links as u16).to_le_bytes());
+            out.extend((place.size as u32).to_le_bytes());
+            out.extend([0; 4]);
+            out.extend(place.union.to_le_bytes());
+            out.extend(place.number.to_le_bytes());
+            out.extend((meta.uid as u16).to_le_bytes());
+            out.extend((meta.gid as u16).to_le_bytes());
+            out.extend([0; 4]);
+        }
+        Form::Extended => {
+            out.extend([0; 2]);
+            out.extend(place.size.to_le_bytes());
+            out.extend(place.union.to_le_bytes());
+            out.extend(place.number.to_le_bytes());
+            out.extend(meta.uid.to_le_bytes());
+            out.extend(meta.gid.to_le_bytes());
+            out.extend(meta.mtime.secs.to_le_bytes());
+            out.extend(meta.mtime.nanos.to_le_bytes());
+            out.extend(place.links.to_le_bytes());
+            out.extend([0; 16]);
+        }
+    }
+    debug_assert_eq!(out.len() as u64, place.form.len());
     out
 }
 
@@ -99,68 +152,4 @@ pub(super) fn encode_xattrs(path: &[u8], meta: &Metadata) -> Result<Vec<u8>> {
         return Err(unsupported(path, "its attributes are larger than an EROFS inode can hold (256 KiB)"));
     }
     Ok(out)
-}
-
-/// One directory entry before it is packed.
-#[derive(Debug)]
-pub(super) struct Entry<'a> {
-    /// Name in the directory.
-    pub(super) name: &'a [u8],
-    /// Index into the plan's inodes.
-    pub(super) target: usize,
-    /// Directory entry type.
-    pub(super) file_type: u8,
-}
-
-const DIRENT: usize = 12;
-
-/// How many of `entries` fit the first block, always at least one.
-fn take_block(entries: &[Entry<'_>]) -> usize {
-    let mut used = 0;
-    for (n, entry) in entries.iter().enumerate() {
-        used += DIRENT + entry.name.len();
-        if used > BLOCK as usize {
-            return n;
-        }
-    }
-    entries.len()
-}
-
-/// Length in bytes of a directory's data: whole blocks, the last one cut behind its last name.
-pub(super) fn directory_size(mut entries: &[Entry<'_>]) -> u64 {
-    let mut size = 0;
-    while !entries.is_empty() {
-        let (now, rest) = entries.split_at(take_block(entries));
-        size += if rest.is_empty() {
-            now.iter().map(|e| DIRENT + e.name.len()).sum::<usize>() as u64
-        } else {
-            BLOCK
-        };
-        entries = rest;
-    }
-    size
-}
-
-/// A directory's data; `nid` gives the node number of an inode by its index in the plan.
-pub(super) fn encode_directory(mut entries: &[Entry<'_>], nid: impl Fn(usize) -> u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while !entries.is_empty() {
-        let (now, rest) = entries.split_at(take_block(entries));
-        let start = out.len();
-        let mut name_offset = now.len() * DIRENT;
-        for entry in now {
-            out.extend(nid(entry.target).to_le_bytes());
-            out.extend((name_offset as u16).to_le_bytes());
-            out.extend([entry.file_type, 0]);
-            name_offset += entry.name.len();
-        }
-        for entry in now {
-            out.extend(entry.name);
-        }
-        if !rest.is_empty() {
-            out.resize(start + BLOCK as usize, 0);
-        }
-        entries = rest;
-    }
-    out
 }

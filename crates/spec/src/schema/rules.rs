@@ -109,6 +109,23 @@ pub(super) fn hostname(text: &str) -> Option<Problem> {
     None
 }
 
+pub(super) fn compression(text: &str) -> Option<Problem> {
+    let (name, level) = text.split_once([':', ',', '-', '=']).unwrap_or((text, ""));
+    match name.to_ascii_lowercase().as_str() {
+        "lz4" if !level.is_empty() => {
+            Problem::with_hint("has a level, and lz4 has none", format!("write \"lz4hc:{level}\""))
+        }
+        "xz" | "lzma" | "gzip" | "deflate" | "brotli" => Problem::with_hint(
+            "is too slow to read for a system's own files",
+            "write \"zstd:19\" for the smallest image",
+        ),
+        "zstd" | "lz4hc" if !text.contains(':') && !level.is_empty() => {
+            Problem::with_hint("separates the level otherwise", format!("write \"{name}:{level}\""))
+        }
+        _ => None,
+    }
+}
+
 pub(super) fn unit(text: &str) -> Option<Problem> {
     let Some((stem, suffix)) = text.rsplit_once('.') else {
         return Problem::with_hint("has no suffix", format!("write \"{text}.service\""));

@@ -1,0 +1,59 @@
+//! Results kept from one build to the next: packed file data and the compressed initrd.
+//!
+//! A cache that can't be opened or written to only costs time; the image is the same with and without it.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Result;
+use twinhull_cache::{Cache, Key};
+use twinhull_fsimg::erofs;
+
+/// What is kept, or nothing.
+#[derive(Debug)]
+pub struct Kept(Option<Cache>);
+
+impl Kept {
+    /// Opens the parts kept below `cache`, of which no more than about `limit` bytes stay. With a limit of 0,
+    /// or when the folder can't be used, nothing is found and nothing is kept.
+    pub fn open(cache: &Path, limit: u64) -> Self {
+        Kept(if limit == 0 { None } else { Cache::open(&cache.join("parts"), limit).ok() })
+    }
+
+    /// The store for packed file data.
+    pub fn store(&self) -> Option<&dyn erofs::Store> {
+        self.0.as_ref().map(|_| self as &dyn erofs::Store)
+    }
+
+    /// The value for `key`, made by `make` unless it is kept.
+    pub fn value(&self, key: &Key, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+        let Some(cache) = &self.0 else { return make() };
+        if let Some(value) = cache.get(key) {
+            return Ok(value);
+        }
+        let value = make()?;
+        cache.put(key, &value);
+        Ok(value)
+    }
+
+    /// Keeps what is new. A full disk or a foreign folder is no reason to fail: the image is there.
+    pub fn finish(self) {
+        if let Some(cache) = self.0
+            && let Err(error) = cache.finish(SystemTime::now())
+        {
+            eprintln!("note: what this build made could not be kept for the next one: {error}");
+        }
+    }
+}
+
+impl erofs::Store for Kept {
+    fn get(&self, key: &[u8; 32]) -> Option<Vec<u8>> {
+        self.0.as_ref()?.get(key)
+    }
+
+    fn put(&self, key: &[u8; 32], value: &[u8]) {
+        if let Some(cache) = &self.0 {
+            cache.put(key, value);
+        }
+    }
+}
