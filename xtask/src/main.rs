@@ -4,6 +4,7 @@ mod bench;
 mod checks;
 mod demo;
 mod docs;
+mod fuzz;
 mod host;
 mod newer;
 mod paths;
@@ -32,6 +33,9 @@ enum Task {
     Test(test::Args),
     /// Measure against a peer in the same run
     Bench(bench::Args),
+    /// Throw mutated files at the readers of everything that comes from outside
+    #[command(after_help = "Examples:\n  cargo xtask fuzz --seconds 600\n  cargo xtask fuzz erofs gpt")]
+    Fuzz(fuzz::Args),
     /// Write generated documentation: man pages, completions, the spec's reference
     Docs(docs::Args),
 }
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Docs(args) => docs::run(&args),
     };
     result.unwrap_or_else(|error| {

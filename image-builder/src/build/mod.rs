@@ -25,6 +25,9 @@ pub use manifest::Manifest;
 /// Level of the initrd's zstd compression: a little smaller than the default at a second of work.
 const INITRD_LEVEL: i32 = 9;
 
+/// Compression where the spec doesn't say.
+const DEFAULT_COMPRESSION: &str = "lz4hc:9";
+
 /// Largest cluster of compressed data in bytes, where the spec doesn't say.
 const DEFAULT_CLUSTER: u64 = 64 << 10;
 
@@ -107,7 +110,7 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
         epoch: hermetic.epoch,
         esp,
         usr: &usr,
-        compression: compression(spec)?,
+        compression: compression(spec, &hermetic.kernel.version)?,
         store: options.kept.store(),
         uki,
         loader: &loader,
@@ -160,10 +163,24 @@ fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Re
     kept.value(&key, || Ok(zstd::bulk::compress(&archive, INITRD_LEVEL)?))
 }
 
-/// How the spec wants /usr compressed, if it does.
-fn compression(spec: &Spec) -> Result<Option<erofs::Compression>> {
-    let Some(wanted) = spec.disk.compression.as_deref().filter(|w| *w != "none") else { return Ok(None) };
-    let algorithm = wanted.parse().map_err(anyhow::Error::msg).context("disk.compression")?;
+/// How /usr is compressed, if it is.
+///
+/// Returns an error when the tree's `kernel` release can't read it.
+fn compression(spec: &Spec, kernel: &str) -> Result<Option<erofs::Compression>> {
+    let wanted = spec.disk.compression.as_deref().unwrap_or(DEFAULT_COMPRESSION);
+    if wanted == "none" {
+        return Ok(None);
+    }
+    let algorithm: erofs::Algorithm = wanted.parse().map_err(anyhow::Error::msg).context("disk.compression")?;
+    let (major, minor) = algorithm.first_kernel();
+    let mut numbers = kernel.split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
+    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if found < (major, minor) {
+        bail!(
+            "disk.compression is {algorithm}, which kernels from {major}.{minor} on read, but the tree's kernel is {kernel}; \
+             choose lz4hc, or a tree with a newer kernel"
+        );
+    }
     let cluster = spec.disk.cluster.as_deref().map(|text| size::parse(text).map_err(anyhow::Error::msg));
     let cluster = cluster.transpose().context("disk.cluster")?.unwrap_or(DEFAULT_CLUSTER);
     Ok(Some(erofs::Compression { algorithm, cluster: u32::try_from(cluster)? }))
@@ -202,4 +219,36 @@ fn cmdline(spec: &Spec) -> Vec<String> {
 fn digest_prefix(text: &str) -> [u8; 16] {
     let hex = digest::sha256_hex(text.as_bytes());
     std::array::from_fn(|n| u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_is_too_old_is_named() {
+        let spec = |compression: &str| -> Spec {
+            let value = serde_json::json!({
+                "image": { "id": "x", "version": "1" },
+                "tree": { "tar": "x.tar" },
+                "disk": { "compression": compression },
+            });
+            serde_json::from_value(value).unwrap()
+        };
+        for (wanted, kernel, works) in [
+            ("none", "4.19.0", true),
+            ("lz4", "5.15.0-1-amd64", true),
+            ("lz4hc:9", "5.10.0-30-cloud-amd64", false),
+            ("zstd:3", "6.10-rc1", true),
+            ("zstd:3", "6.9.12+deb13-amd64", false),
+            ("zstd:3", "6.12.118+deb13-cloud-amd64", true),
+            ("zstd:3", "7.0.1", true),
+        ] {
+            let result = compression(&spec(wanted), kernel);
+            assert_eq!(result.is_ok(), works, "{wanted} {kernel}");
+            if let Err(error) = result {
+                assert!(error.to_string().contains(kernel), "{error}");
+            }
+        }
+    }
 }

@@ -25,6 +25,14 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// The first kernel that reads images of the writer with it, as major and minor version.
+    pub fn first_kernel(self) -> (u32, u32) {
+        match self {
+            Algorithm::Lz4 | Algorithm::Lz4hc(_) => (5, 15),
+            Algorithm::Zstd(_) => (6, 10),
+        }
+    }
+
     /// Number of the algorithm in the format.
     pub(super) fn id(self) -> u8 {
         match self {

@@ -1,0 +1,98 @@
+//! Makes the seeds: small files of every format, by our own writers. `cargo run --example seeds` in this folder.
+
+use std::io::{Cursor, Write};
+
+use twinhull_fsimg::{erofs, verity};
+use twinhull_tree::{DeviceNumber, Kind, Node, Tree};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+    let put = |target: &str, name: &str, bytes: &[u8]| -> std::io::Result<()> {
+        std::fs::create_dir_all(seeds.join(target))?;
+        std::fs::write(seeds.join(target).join(name), bytes)
+    };
+    let mut tree = Tree::new();
+    for n in 0..12_usize {
+        tree.insert(format!("/d{}/f{n}", n % 3), Node::file("some words\n".repeat(n * n * 30)))?;
+    }
+    let mut node = Node::file("with attributes");
+    node.meta.xattrs.insert(b"user.note".to_vec(), b"value".to_vec());
+    tree.insert("/noted", node)?;
+    tree.insert("/link", Node::symlink("d1/f1"))?;
+    let null = Kind::CharDevice(DeviceNumber { major: 1, minor: 3 });
+    tree.insert("/null", Node { meta: Default::default(), kind: null })?;
+    for packing in ["none", "lz4", "zstd:3"] {
+        let options = erofs::Options {
+            compression: packing.parse().ok().map(|algorithm| erofs::Compression { algorithm, cluster: 16_384 }),
+            ..erofs::Options::new([7; 16], 0)
+        };
+        let mut out = Cursor::new(Vec::new());
+        let len = erofs::write(&tree, &options, &mut out, &mut |_| ())?;
+        put("erofs", packing.split(':').next().unwrap_or(packing), &out.into_inner()[..len as usize])?;
+    }
+
+    let volume = twinhull_fuzz::file(&[0; 64 << 10]);
+    fatfs::format_volume(&mut &volume, fatfs::FormatVolumeOptions::new())?;
+    {
+        let fs = fatfs::FileSystem::new(volume.try_clone()?, fatfs::FsOptions::new())?;
+        let folder = fs.root_dir().create_dir("EFI")?.create_dir("Linux")?;
+        folder.create_file("a rather long name+3.efi")?.write_all(b"content")?;
+    }
+    put("fat", "small", &read(volume)?)?;
+
+    let mut disk = twinhull_fuzz::file(&[0; 128 << 10]);
+    let partition = |number: u32, label: &str| twinhull_disk::table::Partition {
+        number,
+        kind: twinhull_disk::types::ESP,
+        uuid: uuid::Uuid::from_u128(u128::from(number)),
+        offset: 40 * 512 + u64::from(number) * 4096,
+        size: 4096,
+        label: label.into(),
+        flags: 0,
+    };
+    let partitions = vec![partition(1, "esp"), partition(2, "hello_1.0.0")];
+    twinhull_disk::table::write(&mut disk, &twinhull_disk::table::Table { uuid: uuid::Uuid::nil(), partitions })?;
+    put("gpt", "two-partitions", &read(disk)?)?;
+
+    let mut data = twinhull_fuzz::file(&[7; 8192]);
+    let options = verity::Options { uuid: [1; 16], salt: vec![2; 32] };
+    verity::write(&data, 0, 8192, 8192, &options)?;
+    data.flush()?;
+    put("verity", "two-blocks", &read(data)?)?;
+
+    put("pe", "stub", &stub())?;
+    put("pe", "uki", &twinhull_uki::build(&stub(), &[(".cmdline", b"quiet"), (".osrel", b"ID=x\n")])?)?;
+    Ok(())
+}
+
+fn read(mut file: std::fs::File) -> std::io::Result<Vec<u8>> {
+    use std::io::{Read, Seek};
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The smallest PE32+ file with one section that has room for more section headers.
+fn stub() -> Vec<u8> {
+    let mut out = vec![0; 1024];
+    out[0..2].copy_from_slice(b"MZ");
+    out[0x3c] = 0x40;
+    out[0x40..0x44].copy_from_slice(b"PE\0\0");
+    out[0x44..0x46].copy_from_slice(&0x8664_u16.to_le_bytes());
+    out[0x46..0x48].copy_from_slice(&1_u16.to_le_bytes());
+    out[0x54..0x56].copy_from_slice(&240_u16.to_le_bytes());
+    out[0x56..0x58].copy_from_slice(&0x22e_u16.to_le_bytes());
+    let optional = 0x58;
+    out[optional..optional + 2].copy_from_slice(&0x20b_u16.to_le_bytes());
+    for (at, value) in [(16, 0x1000_u32), (32, 0x1000), (36, 0x200), (56, 0x2000), (60, 0x400), (108, 16)] {
+        out[optional + at..optional + at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    let section = optional + 240;
+    out[section..section + 5].copy_from_slice(b".text");
+    for (at, value) in [(8, 0x10_u32), (12, 0x1000), (16, 0x200), (20, 0x400), (36, 0x6000_0020)] {
+        out[section + at..section + at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    out.resize(0x600, 0xc3);
+    out
+}
