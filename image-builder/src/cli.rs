@@ -10,7 +10,7 @@ use twinhull_sysutil::size;
 
 use crate::kept::Kept;
 use crate::progress::Progress;
-use crate::{build, check, inspect, source};
+use crate::{build, check, inspect, reproduce, source};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -86,6 +86,10 @@ pub struct BuildArgs {
     /// Folder with Twinhull's own programs for the image [default: beside image-builder]
     #[arg(long, value_name = "DIR", env = "TWINHULL_GUEST_DIR")]
     pub guest_dir: Option<PathBuf>,
+    /// Build a second time with other time zone, locale, umask, number of processors and an empty cache, and
+    /// name the first file and field that differ
+    #[arg(long)]
+    pub check_reproducible: bool,
     /// Print the manifest as JSON on standard output instead of the image's path
     #[arg(long)]
     pub json: bool,
@@ -154,9 +158,6 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
         None => source::default_cache_dir()?,
     };
     let base = args.spec.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
-    let request =
-        source::Request { base: &base, cache: &cache, offline: args.offline, refresh: args.refresh };
-    let tree = source::open(&spec, &request, &progress)?;
     let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
         Ok(text) => Some(text.parse().context("SOURCE_DATE_EPOCH is no number of seconds")?),
         Err(_) => None,
@@ -169,8 +170,23 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
         spec_text: &text,
         kept: &kept,
     };
-    let built = build::build(&spec, tree, &options, &progress)?;
+    let attempt = |refresh: bool| {
+        let request = source::Request { base: &base, cache: &cache, offline: args.offline, refresh };
+        build::build(&spec, source::open(&spec, &request, &progress)?, &options, &progress)
+    };
+    let built = match attempt(args.refresh) {
+        Err(error) if error.is::<source::Damaged>() && !args.offline => {
+            eprintln!("note: the cached tree is damaged and is fetched again");
+            attempt(true)?
+        }
+        other => other?,
+    };
     kept.finish();
+    if args.check_reproducible {
+        let step = progress.step("Building it again");
+        reproduce::check(args, &cache, &built.image)?;
+        step.done("the same bytes");
+    }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&built.manifest)?);
     } else {

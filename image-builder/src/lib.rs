@@ -8,4 +8,5 @@ pub mod inspect;
 pub mod kept;
 mod packages;
 mod progress;
+mod reproduce;
 pub mod source;

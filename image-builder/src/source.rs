@@ -1,6 +1,7 @@
 //! Gets the OS tree a spec asks for: from the cache, from an archive or a folder, or from the distribution.
 
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -31,14 +32,49 @@ pub struct Opened {
     pub tree: Tree,
     /// Where it came from.
     pub origin: Origin,
+    /// The digest of the archive that its files are read from, in the making; none for a folder.
+    pub digest: Option<Hashing>,
 }
+
+/// An archive that is hashed by a thread of its own while it is being used already.
+#[derive(Debug)]
+pub struct Hashing {
+    archive: PathBuf,
+    /// What it must be, when it comes from the cache.
+    expected: Option<String>,
+    thread: JoinHandle<std::io::Result<String>>,
+}
+
+impl Hashing {
+    fn start(archive: &Path, expected: Option<String>) -> Result<Self> {
+        let file = fs_err::File::open(archive)?;
+        let thread = std::thread::spawn(move || digest::sha256_reader(file));
+        Ok(Hashing { archive: archive.to_owned(), expected, thread })
+    }
+
+    /// Waits for the digest, as 64 hexadecimal digits.
+    ///
+    /// Returns [`Damaged`] when it isn't what it must be.
+    pub fn finish(self) -> Result<String> {
+        let found = self.thread.join().map_err(|_| anyhow::anyhow!("hashing the tree failed"))??;
+        match self.expected {
+            Some(expected) if expected != found => Err(Damaged(self.archive).into()),
+            _ => Ok(found),
+        }
+    }
+}
+
+/// The cached tree is not what was put there.
+#[derive(Debug, thiserror::Error)]
+#[error("the cached tree {} is damaged; build without --offline to fetch it again", .0.display())]
+pub struct Damaged(PathBuf);
 
 /// Where a tree came from, for the manifest.
 #[derive(Debug, Clone, Serialize)]
 pub struct Origin {
     /// `debian`, `tar` or `dir`.
     pub kind: &'static str,
-    /// SHA-256 of the archive; none for a folder.
+    /// SHA-256 of the archive, once it is known; none for a folder.
     pub sha256: Option<String>,
     /// What was asked of the distribution.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,22 +97,20 @@ pub fn open(spec: &Spec, request: &Request<'_>, progress: &Progress) -> Result<O
             let step = progress.step("Reading the tree");
             let tree = source::dir::read(&request.base.join(dir)).context("the tree can't be read")?;
             step.done(dir);
-            Ok(Opened { tree, origin: Origin { kind: "dir", sha256: None, debian: None } })
+            Ok(Opened { tree, origin: Origin { kind: "dir", sha256: None, debian: None }, digest: None })
         }
         TreeSource::Tar(path) => {
             let path = request.base.join(path);
-            let sha256 = hash_archive(&path)?;
-            read_archive(&path, progress, Origin { kind: "tar", sha256: Some(sha256), debian: None })
+            let digest = Hashing::start(&path, None).context("the tree can't be read")?;
+            read_archive(&path, digest, progress, Origin { kind: "tar", sha256: None, debian: None })
         }
         TreeSource::Debian(debian) => {
             let arch = crate::build::arch(spec)?;
             let wanted = debian_request(debian, arch);
             let (path, sha256) = cached_debian(&wanted, request, progress)?;
-            read_archive(
-                &path,
-                progress,
-                Origin { kind: "debian", sha256: Some(sha256), debian: Some(wanted) },
-            )
+            let digest = Hashing::start(&path, Some(sha256))?;
+            let origin = Origin { kind: "debian", sha256: None, debian: Some(wanted) };
+            read_archive(&path, digest, progress, origin)
         }
     }
 }
@@ -93,12 +127,18 @@ fn debian_request(debian: &twinhull_spec::Debian, arch: Arch) -> source::debian:
     }
 }
 
-fn read_archive(path: &Path, progress: &Progress, origin: Origin) -> Result<Opened> {
+fn read_archive(path: &Path, digest: Hashing, progress: &Progress, origin: Origin) -> Result<Opened> {
     let step = progress.step("Reading the tree");
-    let tree =
-        source::tar::read(path).with_context(|| format!("the tree {} can't be read", path.display()))?;
+    let tree = match source::tar::read(path) {
+        Ok(tree) => tree,
+        // That it is damaged says more than what couldn't be read of it.
+        Err(error) => {
+            digest.finish()?;
+            return Err(error).with_context(|| format!("the tree {} can't be read", path.display()));
+        }
+    };
     step.done(&format!("{} files and folders", tree.walk().count()));
-    Ok(Opened { tree, origin })
+    Ok(Opened { tree, origin, digest: Some(digest) })
 }
 
 fn hash_archive(path: &Path) -> Result<String> {
@@ -120,7 +160,7 @@ fn lock(dir: &Path, offline: bool) -> Result<Option<fs_err::File>> {
 /// Path and digest of the cached archive, fetched first when it has to be.
 ///
 /// Beside `KEY.tar` lies `KEY.sha256`, written after it: an archive without its digest was interrupted and
-/// is fetched again, one that doesn't match it is damaged and is too.
+/// is fetched again. Whether it matches its digest is for the caller to find out, see [`Hashing`].
 fn cached_debian(
     wanted: &source::debian::Request,
     request: &Request<'_>,
@@ -135,13 +175,7 @@ fn cached_debian(
         && let Ok(expected) = fs_err::read_to_string(&sum)
         && archive.exists()
     {
-        let step = progress.step("Checking the cached tree");
-        let found = hash_archive(&archive)?;
-        if found == expected.trim() {
-            step.done("unchanged");
-            return Ok((archive, found));
-        }
-        step.done("damaged, fetching it again");
+        return Ok((archive, expected.trim().to_owned()));
     }
     if request.offline {
         bail!(

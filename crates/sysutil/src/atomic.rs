@@ -73,10 +73,20 @@ impl Replacement {
     }
 
     /// Sets the permission bits and puts the file in its place.
-    pub fn commit(mut self, mode: u32) -> io::Result<()> {
+    pub fn commit(self, mode: u32) -> io::Result<()> {
+        self.put(mode, true)
+    }
+
+    /// As [`Replacement::commit`], without waiting for the disk: for large files that can be made again, where
+    /// a power cut may leave any content.
+    pub fn commit_without_sync(self, mode: u32) -> io::Result<()> {
+        self.put(mode, false)
+    }
+
+    fn put(mut self, mode: u32, sync: bool) -> io::Result<()> {
         let Some(temp) = self.temp.take() else { return Ok(()) };
         let name = temp.path().to_owned();
-        let result = put(temp, &self.path, mode);
+        let result = put(temp, &self.path, mode, sync);
         forget_unfinished(&name);
         result
     }
@@ -90,14 +100,16 @@ impl Drop for Replacement {
     }
 }
 
-fn put(temp: tempfile::NamedTempFile, path: &Path, mode: u32) -> io::Result<()> {
+fn put(temp: tempfile::NamedTempFile, path: &Path, mode: u32, sync: bool) -> io::Result<()> {
     temp.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-    temp.as_file().sync_all()?;
+    if sync {
+        temp.as_file().sync_all()?;
+    }
     let dir = temp.path().parent().map(Path::to_owned);
     temp.persist(path).map_err(|e| {
         io::Error::new(e.error.kind(), format!("can't put {} in its place: {}", path.display(), e.error))
     })?;
-    match dir {
+    match dir.filter(|_| sync) {
         Some(dir) => fs_err::File::open(dir)?.sync_all(),
         None => Ok(()),
     }

@@ -52,7 +52,7 @@ pub(super) struct Written {
 impl Written {
     /// Puts the image in its place.
     pub(super) fn commit(self) -> Result<()> {
-        Ok(self.file.commit(0o644)?)
+        Ok(self.file.commit_without_sync(0o644)?)
     }
 }
 

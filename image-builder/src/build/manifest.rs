@@ -29,7 +29,7 @@ pub struct Manifest {
     spec_sha256: String,
     /// Upper bound of all time stamps, seconds since 1970.
     timestamp: i64,
-    tree: Origin,
+    tree: Option<Origin>,
     kernel: String,
     root_hash: String,
     cmdline: String,
@@ -71,7 +71,6 @@ pub(super) struct Facts<'a> {
     pub(super) spec_text: &'a str,
     pub(super) plan: &'a Plan<'a>,
     pub(super) written: &'a Written,
-    pub(super) origin: Origin,
     pub(super) installed: Vec<Package>,
     pub(super) hermetic: &'a Hermetic,
     pub(super) initrd: &'a [u8],
@@ -92,7 +91,7 @@ impl Manifest {
             programs: facts.programs.clone(),
             spec_sha256: digest::sha256_hex(facts.spec_text.as_bytes()),
             timestamp: facts.hermetic.epoch,
-            tree: facts.origin.clone(),
+            tree: None,
             kernel: facts.hermetic.kernel.version.clone(),
             root_hash: digest::hex(&facts.written.root_hash),
             cmdline: facts.written.cmdline.clone(),
@@ -120,5 +119,10 @@ impl Manifest {
             removed: facts.hermetic.removed.clone(),
             packages: facts.installed.clone(),
         }
+    }
+
+    /// Says where the tree came from, which is known last.
+    pub(super) fn set_origin(&mut self, origin: Origin) {
+        self.tree = Some(origin);
     }
 }

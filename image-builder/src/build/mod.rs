@@ -13,17 +13,22 @@ use twinhull_disk::types::Arch;
 use twinhull_fsimg::{cpio, erofs};
 use twinhull_spec::{Emergency, Profile, Spec};
 use twinhull_sysutil::{digest, size};
+use twinhull_tree::Tree;
 use uuid::Uuid;
+use zstd::zstd_safe::CParameter;
 
 use crate::kept::Kept;
 use crate::progress::Progress;
-use crate::source::Opened;
+use crate::source::{Hashing, Opened};
 use crate::{guest, packages};
 
 pub use manifest::Manifest;
 
 /// Level of the initrd's zstd compression: a little smaller than the default at a second of work.
 const INITRD_LEVEL: i32 = 9;
+
+/// What one thread takes of the initrd, in bytes.
+const INITRD_JOB: u32 = 8 << 20;
 
 /// Compression where the spec doesn't say.
 const DEFAULT_COMPRESSION: &str = "lz4hc:9";
@@ -65,14 +70,39 @@ pub fn arch(spec: &Spec) -> Result<Arch> {
 }
 
 /// Builds the image of `spec` from `opened`. On failure nothing is left in the output folder.
+///
+/// Returns [`source::Damaged`](crate::source::Damaged) when the tree's archive turns out not to be what it
+/// should be.
 pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Progress) -> Result<Built> {
+    let Opened { tree, mut origin, digest } = opened;
+    let written = write(spec, tree, options, progress);
+    // What went wrong with a damaged tree doesn't matter.
+    origin.sha256 = digest.map(Hashing::finish).transpose()?;
+    let Unfinished { written, mut manifest } = written?;
+    manifest.set_origin(origin);
+    let name = format!("{}_{}", spec.image.id, spec.image.version);
+    let text = serde_json::to_string_pretty(&manifest)? + "\n";
+    let manifest_path = options.out.join(format!("{name}.manifest.json"));
+    written.commit()?;
+    twinhull_sysutil::atomic::replace(&manifest_path, text.as_bytes(), 0o644)?;
+    Ok(Built { image: options.out.join(format!("{name}.raw")), manifest })
+}
+
+/// An image that is written but not in its place.
+struct Unfinished {
+    written: disk::Written,
+    manifest: Manifest,
+}
+
+/// Writes the image beside its place.
+fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) -> Result<Unfinished> {
     let arch = arch(spec)?;
-    let installed = packages::installed(&opened.tree);
+    let installed = packages::installed(&tree);
     let guest = guest::load(options.guest_dir)?;
 
     let step = progress.step("Making /usr hermetic");
     let mut hermetic = hermetic::make(
-        opened.tree,
+        tree,
         &hermetic::Options {
             id: spec.image.id.clone(),
             version: spec.image.version.clone(),
@@ -127,17 +157,12 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
         spec_text: options.spec_text,
         plan: &plan,
         written: &written,
-        origin: opened.origin,
         installed,
         hermetic: &hermetic,
         initrd: &initrd,
         programs: guest.digests,
     });
-    let text = serde_json::to_string_pretty(&manifest)? + "\n";
-    let manifest_path = options.out.join(format!("{name}.manifest.json"));
-    written.commit()?;
-    twinhull_sysutil::atomic::replace(&manifest_path, text.as_bytes(), 0o644)?;
-    Ok(Built { image: path, manifest })
+    Ok(Unfinished { written, manifest })
 }
 
 fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Result<Vec<u8>> {
@@ -158,9 +183,16 @@ fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Re
     let archive = cpio::write(&tree, mtime, Vec::new())?;
     let version = zstd::zstd_safe::version_number();
     let digest = digest::sha256_hex(&archive);
-    let key = digest::sha256(format!("initrd zstd {version} level {INITRD_LEVEL} {digest}").as_bytes());
-    // The kernel unpacks zstd with a window of at most 128 MiB; this level stays far below.
-    kept.value(&key, || Ok(zstd::bulk::compress(&archive, INITRD_LEVEL)?))
+    let settings = format!("initrd zstd {version} level {INITRD_LEVEL} jobs of {INITRD_JOB}");
+    let key = digest::sha256(format!("{settings} {digest}").as_bytes());
+    kept.value(&key, || {
+        // The kernel unpacks zstd with a window of at most 128 MiB; this level stays far below.
+        let mut compressor = zstd::bulk::Compressor::new(INITRD_LEVEL)?;
+        compressor.set_parameter(CParameter::JobSize(INITRD_JOB))?;
+        // With one worker or more the result is the same; without any it would be another.
+        compressor.multithread(std::thread::available_parallelism().map_or(1, |n| n.get() as u32))?;
+        Ok(compressor.compress(&archive)?)
+    })
 }
 
 /// How /usr is compressed, if it is.
@@ -171,7 +203,8 @@ fn compression(spec: &Spec, kernel: &str) -> Result<Option<erofs::Compression>> 
     if wanted == "none" {
         return Ok(None);
     }
-    let algorithm: erofs::Algorithm = wanted.parse().map_err(anyhow::Error::msg).context("disk.compression")?;
+    let algorithm: erofs::Algorithm =
+        wanted.parse().map_err(anyhow::Error::msg).context("disk.compression")?;
     let (major, minor) = algorithm.first_kernel();
     let mut numbers = kernel.split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
     let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));

@@ -1,26 +1,126 @@
-//! `bench build`: our whole build with the tree cached, against systemd-repart and ukify on the same tree.
+//! `bench build`: our whole build from a tree archive to a finished disk, against systemd-repart, mkfs.erofs and ukify
+//! on the same tree, with the same compression.
 //!
-//! The peer's tools are trixie's, run offline in a chroot with the tree unpacked, owners and all, and an initrd
-//! that is given to it ready made: making one is work that only we do here. Both write uncompressed EROFS with
-//! dm-verity, a UKI and a GPT disk with an ESP.
+//! The peer's tools are trixie's, run offline in a chroot with the tree unpacked, owners and all, and an initrd that is
+//! given to it ready made: making one is work that only we do here. It knows no incremental build, so what changed
+//! makes no difference to it. Three cases for us: nothing kept from earlier builds, one file changed since the last
+//! one, all files of one package changed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use twinhull_fsimg::Part;
+use twinhull_fsimg::erofs::reader::Reader;
 use twinhull_sysutil::command::Cmd;
 
+use super::chart;
 use super::peer;
 use super::report::{self, Pair};
 use crate::paths;
 
-pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
+/// What both pack with, as we and as systemd-repart call it. mkfs.erofs gets the same cluster size.
+const COMPRESSION: (&str, &str) = ("zstd", "9");
+const CLUSTER: u32 = 65_536;
+
+/// The package whose files change in the third case.
+const PACKAGE: &str = "openssh-server";
+
+const CASES: [&str; 3] = ["cold", "changed_file", "changed_package"];
+
+/// One run of a whole build.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    wall: f64,
+    cpu: f64,
+    memory_mib: f64,
+}
+
+pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
     peer::prepare_host()?;
     let bin = paths::build_programs()?;
     let (_, archive) = peer::our_image(&bin)?;
-    let tools = peer::tree(
-        "tools",
-        &[
+    let bench = Bench::prepare(bin, &archive)?;
+    let (mut wall, mut cpu, mut memory) = (vec![Vec::new(); 3], vec![Vec::new(); 3], Vec::new());
+    let mut size = None;
+    for n in 0..=pairs {
+        for (case, name) in CASES.iter().enumerate() {
+            let ours = bench.ours(name, n)?;
+            let theirs = bench.theirs()?;
+            let sizes = bench.sizes()?;
+            ensure!(size.is_none_or(|s| s == sizes) || case > 0, "the images' sizes vary from run to run");
+            if case == 0 {
+                size = Some(sizes);
+            }
+            if n > 0 {
+                eprintln!("==> pair {n} of {pairs}, {name}: {:.2} s against {:.2} s", ours.wall, theirs.wall);
+                wall[case].push(Pair { ours: ours.wall, peer: theirs.wall });
+                cpu[case].push(Pair { ours: ours.cpu, peer: theirs.cpu });
+                memory.push(Pair { ours: ours.memory_mib, peer: theirs.memory_mib });
+            }
+        }
+    }
+    let (ours, theirs) = size.context("there were no runs")?;
+    let sizes = vec![Pair { ours: ours as f64 / 1048576.0, peer: theirs as f64 / 1048576.0 }];
+    let (level, peak) = (COMPRESSION.1, memory.iter().map(|p| p.ours).fold(0.0, f64::max));
+    if json {
+        let mut ratios = serde_json::json!({ "size": report::ratio(&sizes), "peak_memory_mib": peak });
+        let mut runs = Vec::new();
+        for (case, name) in CASES.iter().enumerate() {
+            ratios[*name] = report::ratio(&wall[case]).into();
+            runs.push(serde_json::json!({ "case": name, "wall_s": report::json(&wall[case]), "cpu_s": report::json(&cpu[case]) }));
+        }
+        println!("{}", serde_json::json!({ "ratios": ratios, "runs": runs }));
+    } else {
+        println!(
+            "tree archive to finished disk, {} level {level}; peer: systemd-repart --offline, mkfs.erofs and ukify, initrd given\n",
+            COMPRESSION.0
+        );
+        println!("{}", report::head());
+        for (case, name) in CASES.iter().enumerate() {
+            println!("{}", report::row(&format!("{name}, wall"), "s", &wall[case]));
+            println!("{}", report::row(&format!("{name}, CPU"), "s", &cpu[case]));
+        }
+        println!("{}", report::row("usr image", "MiB", &sizes));
+        println!("{}", report::row("peak memory", "MiB", &memory));
+    }
+    if let Some(path) = svg {
+        let bars: Vec<(&str, Pair)> = CASES
+            .iter()
+            .zip(&wall)
+            .map(|(name, pairs)| {
+                let median = |of: fn(&Pair) -> f64| report::median(pairs.iter().map(of).collect());
+                (*name, Pair { ours: median(|p| p.ours), peer: median(|p| p.peer) })
+            })
+            .collect();
+        fs_err::write(
+            path,
+            chart::bars(
+                "Seconds from a tree to a finished disk",
+                "Twinhull",
+                "repart + mkfs.erofs + ukify",
+                &bars,
+            ),
+        )?;
+    }
+    Ok(())
+}
+
+/// Where both find what they need.
+struct Bench {
+    bin: PathBuf,
+    /// The chroot with the peer's tools.
+    tools: PathBuf,
+    work: PathBuf,
+    /// The tree as it is.
+    archive: PathBuf,
+    /// Files of [`PACKAGE`], as paths without the leading slash.
+    package: Vec<String>,
+}
+
+impl Bench {
+    fn prepare(bin: PathBuf, archive: &Path) -> Result<Self> {
+        let packages = [
             "systemd-repart",
             "systemd-ukify",
             "systemd-boot-efi",
@@ -31,75 +131,126 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
             "dosfstools",
             "mtools",
             "e2fsprogs",
-        ],
-        "true",
-    )?;
-    let work = tools.join("bench");
-    if work.exists() {
-        fs_err::remove_dir_all(&work)?;
-    }
-    fs_err::create_dir_all(work.join("tree"))?;
-    Cmd::new("tar")
-        .args(["--xattrs", "--xattrs-include=*", "-xpf"])
-        .arg(&archive)
-        .arg("-C")
-        .arg(work.join("tree"))
-        .output()?;
-    prepare_peer(&work)?;
-    let (mut wall, mut memory) = (Vec::new(), Vec::new());
-    for n in 0..=pairs {
-        let ours = measure(
-            &work,
-            &[
-                bin.join("image-builder").display().to_string(),
-                "build".into(),
-                paths::top().join("examples/hello.yaml").display().to_string(),
-                "--quiet".into(),
-                "--out".into(),
-                work.join("out").display().to_string(),
-            ],
-        )?;
-        let theirs = measure(
-            &work,
-            &["unshare".into(), "--mount".into(), "sh".into(), "-c".into(),
-                // systemd reopens descriptors through /proc.
-                "mount -t proc proc \"$0/proc\" && mount -t devtmpfs dev \"$0/dev\" && exec chroot \"$0\" /bin/sh /bench/peer.sh".into(),
-                tools.display().to_string()],
-        )?;
-        if n > 0 {
-            eprintln!("==> pair {n} of {pairs}: {:.2} s against {:.2} s", ours.0, theirs.0);
-            wall.push(Pair { ours: ours.0, peer: theirs.0 });
-            memory.push(Pair { ours: ours.1, peer: theirs.1 });
+        ];
+        let tools = peer::tree("tools", &packages, "true")?;
+        let work = tools.join("bench");
+        if work.exists() {
+            fs_err::remove_dir_all(&work)?;
         }
+        fs_err::create_dir_all(work.join("tree"))?;
+        Cmd::new("tar")
+            .args(["--xattrs", "--xattrs-include=*", "-xpf"])
+            .arg(archive)
+            .arg("-C")
+            .arg(work.join("tree"))
+            .output()?;
+        prepare_peer(&work)?;
+        let list = fs_err::read_to_string(work.join(format!("tree/var/lib/dpkg/info/{PACKAGE}.list")))?;
+        let package: Vec<String> = list
+            .lines()
+            .map(|line| line.trim_start_matches('/').to_owned())
+            .filter(|path| path.starts_with("usr/"))
+            .filter(|path| fs_err::symlink_metadata(work.join("tree").join(path)).is_ok_and(|m| m.is_file()))
+            .collect();
+        ensure!(!package.is_empty(), "{PACKAGE} has no files in the tree");
+        Ok(Bench { bin, tools, work, archive: archive.to_owned(), package })
     }
-    if json {
-        let ratios = serde_json::json!({ "wall": report::ratio(&wall), "peak_memory_mib": report::median(memory.iter().map(|p| p.ours).collect()) });
-        println!(
-            "{}",
-            serde_json::json!({ "ratios": ratios, "runs": { "wall": report::json(&wall), "memory_mib": report::json(&memory) } })
-        );
-    } else {
-        println!(
-            "tree to finished disk, tree cached; peer: systemd-repart --offline and ukify, initrd given\n"
-        );
-        println!(
-            "{}\n{}\n{}",
-            report::head(),
-            report::row("wall", "s", &wall),
-            report::row("peak memory", "MiB", &memory)
-        );
-    }
-    Ok(())
-}
 
-/// Wall seconds and peak memory in MiB of the largest process, by GNU time.
-fn measure(work: &Path, argv: &[String]) -> Result<(f64, f64)> {
-    let log = work.join("time");
-    let start = Instant::now();
-    Cmd::new("/usr/bin/time").args(["-f", "%M", "-o"]).arg(&log).args(argv).output()?;
-    let wall = start.elapsed().as_secs_f64();
-    let kib: f64 = fs_err::read_to_string(&log)?.trim().parse().context("GNU time printed no number")?;
-    Ok((wall, kib / 1024.0))
+    /// Our build. What changed since the last one is put behind the tree's files in a copy of the archive, which
+    /// isn't measured.
+    fn ours(&self, case: &str, n: usize) -> Result<Run> {
+        let archive = self.work.join("tree.tar");
+        Cmd::new("cp").arg("--reflink=auto").arg(&self.archive).arg(&archive).output()?;
+        let changes = self.work.join("changes");
+        if changes.exists() {
+            fs_err::remove_dir_all(&changes)?;
+        }
+        let changed: Vec<String> = match case {
+            "changed_file" => vec!["usr/lib/os-release-note".into()],
+            "changed_package" => self.package.clone(),
+            _ => Vec::new(),
+        };
+        for path in &changed {
+            let to = changes.join(path);
+            if let Some(parent) = to.parent() {
+                fs_err::create_dir_all(parent)?;
+            }
+            let mut bytes = fs_err::read(self.work.join("tree").join(path)).unwrap_or_default();
+            bytes.extend(format!("\nchange {n} of {case}\n").bytes());
+            fs_err::write(to, bytes)?;
+        }
+        if !changed.is_empty() {
+            Cmd::new("tar")
+                .arg("-rf")
+                .arg(&archive)
+                .arg("-C")
+                .arg(&changes)
+                .args(changed.iter().map(|p| format!("./{p}")))
+                .output()?;
+        }
+        let hello = fs_err::read_to_string(paths::top().join("examples/hello.yaml"))?;
+        let (head, rest) = hello.split_once("tree:").context("hello.yaml has no tree")?;
+        let (_, system) = rest.split_once("system:").context("hello.yaml has no system")?;
+        let (name, level) = COMPRESSION;
+        let spec = format!(
+            "{head}tree:\n  tar: tree.tar\ndisk:\n  compression: \"{name}:{level}\"\n  cluster: {}K\nsystem:{system}",
+            CLUSTER >> 10
+        );
+        fs_err::write(self.work.join("spec.yaml"), spec)?;
+        let cache = self.work.join("cache");
+        if case == "cold" && cache.exists() {
+            // What the two other cases build upon is what this run leaves.
+            fs_err::remove_dir_all(&cache)?;
+        }
+        let arg = |p: &Path| p.display().to_string();
+        self.measure(&[
+            arg(&self.bin.join("image-builder")),
+            "build".into(),
+            arg(&self.work.join("spec.yaml")),
+            "--quiet".into(),
+            "--cache-dir".into(),
+            arg(&cache),
+            "--out".into(),
+            arg(&self.work.join("out")),
+        ])
+    }
+
+    fn theirs(&self) -> Result<Run> {
+        // systemd reopens descriptors through /proc.
+        let script = "mount -t proc proc \"$0/proc\" && mount -t devtmpfs dev \"$0/dev\" && exec chroot \"$0\" /bin/sh /bench/peer.sh";
+        self.measure(&[
+            "unshare".into(),
+            "--mount".into(),
+            "sh".into(),
+            "-c".into(),
+            script.into(),
+            self.tools.display().to_string(),
+        ])
+    }
+
+    /// Wall and processor seconds and the peak memory of the largest process, by GNU time.
+    fn measure(&self, argv: &[String]) -> Result<Run> {
+        let log = self.work.join("time");
+        let start = Instant::now();
+        Cmd::new("/usr/bin/time").args(["-f", "%U %S %M", "-o"]).arg(&log).args(argv).output()?;
+        let wall = start.elapsed().as_secs_f64();
+        let text = fs_err::read_to_string(&log)?;
+        let numbers: Vec<f64> = text.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+        let [user, system, kib] = numbers[..] else { anyhow::bail!("GNU time printed {text:?}") };
+        Ok(Run { wall, cpu: user + system, memory_mib: kib / 1024.0 })
+    }
+
+    /// Lengths in bytes of our usr image and the peer's, as their superblocks have them.
+    fn sizes(&self) -> Result<(u64, u64)> {
+        let length = |disk: &Path| -> Result<u64> {
+            let file = fs_err::File::open(disk)?.into_file();
+            let table = twinhull_disk::table::read(disk, &file)?;
+            let usr = table.partitions.iter().find(|p| twinhull_disk::types::name(p.kind) == Some("usr"));
+            let usr = usr.context("there is no usr partition")?;
+            Ok(Reader::new(Part::new(file, usr.offset, usr.size)?)?.length)
+        };
+        Ok((length(&self.work.join("out/hello_1.0.0.raw"))?, length(&self.work.join("out.raw"))?))
+    }
 }
 
 /// Definitions, an initrd, and the script that the peer runs.
@@ -110,9 +261,13 @@ fn prepare_peer(work: &Path) -> Result<()> {
         defs.join("10-esp.conf"),
         "[Partition]\nType=esp\nFormat=vfat\nSizeMinBytes=128M\nSizeMaxBytes=128M\nCopyFiles=/esp:/\n",
     )?;
+    let (name, level) = COMPRESSION;
     fs_err::write(
         defs.join("20-usr.conf"),
-        "[Partition]\nType=usr\nFormat=erofs\nCopyFiles=/usr:/\nVerity=data\nVerityMatchKey=usr\nSizeMinBytes=448M\nSizeMaxBytes=448M\n",
+        format!(
+            "[Partition]\nType=usr\nFormat=erofs\nCompression={name}\nCompressionLevel={level}\nCopyFiles=/usr:/\nVerity=data\n\
+             VerityMatchKey=usr\nSizeMinBytes=448M\nSizeMaxBytes=448M\n"
+        ),
     )?;
     fs_err::write(
         defs.join("30-verity.conf"),
@@ -122,7 +277,9 @@ fn prepare_peer(work: &Path) -> Result<()> {
     fs_err::write(work.join("initrd"), initrd)?;
     fs_err::write(
         work.join("peer.sh"),
-        "set -e\ncd /bench\nrm -rf out.raw tree/esp\nmkdir -p tree/esp/EFI/BOOT tree/esp/EFI/Linux\n\
+        format!(
+            "set -e\nexport SYSTEMD_REPART_MKFS_OPTIONS_EROFS=-C{CLUSTER}\n\
+         cd /bench\nrm -rf out.raw tree/esp\nmkdir -p tree/esp/EFI/BOOT tree/esp/EFI/Linux\n\
          cp tree/usr/lib/systemd/boot/efi/systemd-bootx64.efi tree/esp/EFI/BOOT/BOOTX64.EFI\n\
          systemd-repart --offline=yes --empty=create --size=2G --seed=6f2d1c5e-0a50-4c33-9a0e-7d6f4c1b2a39 --root=/bench/tree \
          --definitions=/bench/defs --dry-run=no --json=short --defer-partitions=esp out.raw >repart.json\n\
@@ -130,7 +287,8 @@ fn prepare_peer(work: &Path) -> Result<()> {
          ukify build --linux=$(ls tree/boot/vmlinuz-*) --initrd=initrd --cmdline=\"usrhash=$hash\" \
          --os-release=@tree/usr/lib/os-release --stub=tree/usr/lib/systemd/boot/efi/linuxx64.efi.stub --output=tree/esp/EFI/Linux/hello.efi >/dev/null\n\
          systemd-repart --offline=yes --empty=allow --seed=6f2d1c5e-0a50-4c33-9a0e-7d6f4c1b2a39 --root=/bench/tree \
-         --definitions=/bench/defs --dry-run=no out.raw >/dev/null\n",
+         --definitions=/bench/defs --dry-run=no out.raw >/dev/null\n"
+        ),
     )?;
     Ok(())
 }

@@ -2,9 +2,11 @@
 
 mod boot;
 mod build;
+mod chart;
 mod peer;
 mod report;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -21,8 +23,14 @@ enum What {
     /// Boot time: start of PID 1 in the initrd to multi-user.target, against the same tree and kernel with a
     /// dracut initrd and Debian's defaults
     Boot(Options),
-    /// Build time with the tree cached, against systemd-repart and ukify on the same tree
-    Build(Options),
+    /// Build time from a tree archive, against systemd-repart, mkfs.erofs and ukify on the same tree
+    Build {
+        #[command(flatten)]
+        options: Options,
+        /// Write the chart of the documentation to this file
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -39,7 +47,7 @@ struct Options {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Boot(options) => boot::run(options.pairs, options.json),
-        What::Build(options) => build::run(options.pairs, options.json),
+        What::Build { options, svg } => build::run(options.pairs, options.json, svg.as_deref()),
     }?;
     Ok(ExitCode::SUCCESS)
 }
