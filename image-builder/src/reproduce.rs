@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use twinhull_disk::{table, types};
-use twinhull_fsimg::erofs::reader::{Inode, Reader};
+use twinhull_fsimg::erofs::reader::{FileType, Inode, Reader};
 use twinhull_fsimg::{Part, fat};
 use twinhull_sysutil::command::Cmd;
 use twinhull_uki as uki;
@@ -145,13 +145,15 @@ fn usr_difference(
         if path != other {
             return Ok(Some(format!("one has {shown}, the other {}", String::from_utf8_lossy(other))));
         }
+        // What a directory's size, links and data say is said better by what is in it.
+        let is_file = x.kind != FileType::Directory;
         let fields = [
             ("type", x.kind != y.kind),
             ("mode", x.mode != y.mode),
             ("owner", (x.uid, x.gid) != (y.uid, y.gid)),
             ("time", x.mtime != y.mtime),
-            ("size", x.size != y.size),
-            ("number of links", x.links != y.links),
+            ("size", is_file && x.size != y.size),
+            ("number of links", is_file && x.links != y.links),
         ];
         if let Some((field, _)) = fields.iter().find(|(_, differs)| *differs) {
             return Ok(Some(format!("the {field} of {shown}")));
@@ -162,8 +164,7 @@ fn usr_difference(
         let (mut one, mut two) = (Vec::new(), Vec::new());
         a.open(x)?.read_to_end(&mut one)?;
         b.open(y)?.read_to_end(&mut two)?;
-        // Directories hold node numbers, which move with everything before them.
-        if one != two && x.kind != twinhull_fsimg::erofs::reader::FileType::Directory {
+        if is_file && one != two {
             let at = one.iter().zip(&two).position(|(p, q)| p != q).unwrap_or(one.len().min(two.len()));
             return Ok(Some(format!("byte {at} of {shown}")));
         }
@@ -197,4 +198,72 @@ fn esp_difference(
         }));
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twinhull_fsimg::erofs;
+    use twinhull_tree::{Node, Tree};
+
+    /// A disk with one usr partition that holds `tree`.
+    fn disk(path: &Path, tree: &Tree) {
+        let mut file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)
+            .unwrap();
+        file.set_len(4 << 20).unwrap();
+        let partition = table::Partition {
+            number: 1,
+            kind: types::usr(types::Arch::X86_64),
+            uuid: uuid::Uuid::from_u128(1),
+            offset: 1 << 20,
+            size: 2 << 20,
+            label: "x_1".into(),
+            flags: 0,
+        };
+        table::write(
+            &mut file,
+            &table::Table { uuid: uuid::Uuid::from_u128(2), partitions: vec![partition] },
+        )
+        .unwrap();
+        std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(1 << 20)).unwrap();
+        erofs::write(tree, &erofs::Options::new([0; 16], 0), &mut file, &mut |_| ()).unwrap();
+    }
+
+    #[test]
+    fn the_first_difference_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+        let tree = |change: &dyn Fn(&mut Tree)| {
+            let mut tree = Tree::new();
+            tree.insert("/bin/a", Node::program("first")).unwrap();
+            tree.insert("/bin/b", Node::program("second".repeat(2000))).unwrap();
+            change(&mut tree);
+            tree
+        };
+        disk(&one, &tree(&|_| ()));
+        let cases: [(&str, &dyn Fn(&mut Tree)); 5] = [
+            ("", &|_| ()),
+            ("the mode of /bin/a", &|t| t.get_mut("/bin/a").unwrap().meta.mode = 0o700),
+            ("the time of /bin/b", &|t| t.get_mut("/bin/b").unwrap().meta.mtime.secs = 5),
+            ("byte 2 of /bin/a", &|t| t.insert("/bin/a", Node::program("fiXst")).unwrap()),
+            ("one has /bin/b, the other /bin/ab", &|t| t.insert("/bin/ab", Node::program("")).unwrap()),
+        ];
+        for (expected, change) in cases {
+            disk(&two, &tree(change));
+            match difference(&one, &two).unwrap() {
+                None => assert_eq!(expected, ""),
+                Some(found) => {
+                    assert!(
+                        !expected.is_empty() && found.contains(expected) && found.contains("x_1"),
+                        "{found}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -176,7 +176,7 @@ impl Bench {
                 fs_err::create_dir_all(parent)?;
             }
             let mut bytes = fs_err::read(self.work.join("tree").join(path)).unwrap_or_default();
-            bytes.extend(format!("\nchange {n} of {case}\n").bytes());
+            bytes.extend(format!("\n# change {n} of {case}\n").bytes());
             fs_err::write(to, bytes)?;
         }
         if !changed.is_empty() {

@@ -1,6 +1,7 @@
 //! The data of files, however it is stored.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use super::extents::Extent;
 use super::{Inode, Reader, damaged, u32_at};
@@ -38,6 +39,13 @@ impl<R: ReadAt> Reader<R> {
     /// Returns [`crate::Error::Damaged`] for an index that isn't sound. Damage in the data itself is an
     /// `InvalidData` or `UnexpectedEof` when it is reached.
     pub fn open(&self, inode: &Inode) -> Result<FileReader<'_, R>> {
+        let mut runs = self.runs(inode)?;
+        runs.reverse();
+        Ok(FileReader { reader: self, runs, buffer: Vec::new(), used: 0 })
+    }
+
+    /// The runs of an inode's data, in the data's order.
+    fn runs(&self, inode: &Inode) -> Result<Vec<Extent>> {
         let mut runs = match inode.layout {
             FLAT_PLAIN => vec![plain(0, inode.size, u64::from(inode.union) * BLOCK)],
             FLAT_INLINE => {
@@ -50,8 +58,20 @@ impl<R: ReadAt> Reader<R> {
             _ => Vec::new(),
         };
         runs.retain(|r| r.len > 0);
-        runs.reverse();
-        Ok(FileReader { reader: self, runs, buffer: Vec::new(), used: 0 })
+        Ok(runs)
+    }
+
+    /// The byte ranges of the image that hold an inode's data, in the data's order. Ranges that follow each other
+    /// are joined; files with the same content may have the same ones.
+    pub fn stored(&self, inode: &Inode) -> Result<Vec<Range<u64>>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for run in self.runs(inode)?.iter().filter(|r| r.stored > 0) {
+            match ranges.last_mut() {
+                Some(last) if last.end == run.at => last.end += run.stored,
+                _ => ranges.push(run.at..run.at.saturating_add(run.stored)),
+            }
+        }
+        Ok(ranges)
     }
 
     /// One run for every chunk; holes have no bytes in the image.
