@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Result;
-use twinhull_cache::{Cache, Key};
+use twinhull_cache::{Cache, Key, Stats};
 use twinhull_fsimg::erofs;
 
 /// What is kept, or nothing.
@@ -23,6 +23,11 @@ impl Kept {
     /// The store for packed file data.
     pub fn store(&self) -> Option<&dyn erofs::Store> {
         self.0.as_ref().map(|_| self as &dyn erofs::Store)
+    }
+
+    /// How often values were there so far, and how often not.
+    pub fn stats(&self) -> Stats {
+        self.0.as_ref().map(Cache::stats).unwrap_or_default()
     }
 
     /// The value for `key`, made by `make` unless it is kept.

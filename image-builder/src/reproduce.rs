@@ -206,6 +206,8 @@ mod tests {
     use twinhull_fsimg::erofs;
     use twinhull_tree::{Node, Tree};
 
+    type Change<'a> = &'a dyn Fn(&mut Tree);
+
     /// A disk with one usr partition that holds `tree`.
     fn disk(path: &Path, tree: &Tree) {
         let mut file = std::fs::OpenOptions::new()
@@ -238,7 +240,7 @@ mod tests {
     fn the_first_difference_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let (one, two) = (dir.path().join("one"), dir.path().join("two"));
-        let tree = |change: &dyn Fn(&mut Tree)| {
+        let tree = |change: Change<'_>| {
             let mut tree = Tree::new();
             tree.insert("/bin/a", Node::program("first")).unwrap();
             tree.insert("/bin/b", Node::program("second".repeat(2000))).unwrap();
@@ -246,7 +248,7 @@ mod tests {
             tree
         };
         disk(&one, &tree(&|_| ()));
-        let cases: [(&str, &dyn Fn(&mut Tree)); 5] = [
+        let cases: [(&str, Change<'_>); 5] = [
             ("", &|_| ()),
             ("the mode of /bin/a", &|t| t.get_mut("/bin/a").unwrap().meta.mode = 0o700),
             ("the time of /bin/b", &|t| t.get_mut("/bin/b").unwrap().meta.mtime.secs = 5),

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::esp::{self, Loader, Uki};
 use super::sizes;
+use crate::kept::Kept;
 use crate::progress::Progress;
 
 /// Everything that is decided before writing.
@@ -29,7 +30,7 @@ pub(super) struct Plan<'a> {
     pub(super) esp: u64,
     pub(super) usr: &'a Tree,
     pub(super) compression: Option<erofs::Compression>,
-    pub(super) store: Option<&'a dyn erofs::Store>,
+    pub(super) kept: &'a Kept,
     pub(super) uki: Uki<'a>,
     pub(super) loader: &'a Loader,
 }
@@ -66,11 +67,12 @@ pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result
     let file = output.as_file_mut()?;
 
     let step = progress.bytes("Writing /usr as EROFS", erofs::content_len(plan.usr));
+    let before = plan.kept.stats();
     let mut out = BufWriter::with_capacity(1 << 20, &mut *file);
     out.seek(SeekFrom::Start(start.usr(0)))?;
     let options = erofs::Options {
         compression: plan.compression,
-        store: plan.store,
+        store: plan.kept.store(),
         ..erofs::Options::new(
             derive_uuid(plan.seed, "erofs").into_bytes(),
             u64::try_from(plan.epoch).unwrap_or(0),
@@ -84,7 +86,13 @@ pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result
     // What was written behind the image and taken back again goes; the rest of the disk is zeros.
     file.set_len(layout.usr(0) + len)?;
     file.set_len(layout.disk)?;
-    step.done(&size::human(len));
+    let after = plan.kept.stats();
+    let (hits, misses) = (after.hits - before.hits, after.misses - before.misses);
+    let packed = match hits + misses {
+        0 => String::new(),
+        all => format!(", {misses} of {all} parts packed anew"),
+    };
+    step.done(&format!("{}{packed}", size::human(len)));
 
     let step = progress.step("Hashing it for dm-verity");
     let options = verity::Options {

@@ -141,7 +141,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
         esp,
         usr: &usr,
         compression: compression(spec, &hermetic.kernel.version)?,
-        store: options.kept.store(),
+        kept: options.kept,
         uki,
         loader: &loader,
     };
