@@ -25,6 +25,9 @@ _image__builder() {
             image__builder,completions)
                 cmd="image__builder__subcmd__completions"
                 ;;
+            image__builder,convert)
+                cmd="image__builder__subcmd__convert"
+                ;;
             image__builder,help)
                 cmd="image__builder__subcmd__help"
                 ;;
@@ -43,6 +46,9 @@ _image__builder() {
             image__builder__subcmd__help,completions)
                 cmd="image__builder__subcmd__help__subcmd__completions"
                 ;;
+            image__builder__subcmd__help,convert)
+                cmd="image__builder__subcmd__help__subcmd__convert"
+                ;;
             image__builder__subcmd__help,help)
                 cmd="image__builder__subcmd__help__subcmd__help"
                 ;;
@@ -59,7 +65,7 @@ _image__builder() {
 
     case "${cmd}" in
         image__builder)
-            opts="-h -V --help --version check build inspect schema completions help"
+            opts="-h -V --help --version check build inspect convert schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -73,7 +79,7 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__build)
-            opts="-q -h --out --cache-dir --cache-limit --offline --refresh --guest-dir --json --quiet --help"
+            opts="-q -h --out --cache-dir --cache-limit --offline --refresh --guest-dir --check-reproducible --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -93,6 +99,10 @@ _image__builder() {
                     ;;
                 --guest-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "qcow2 vmdk vhd gcp raw.zst bmap" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -130,8 +140,30 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__convert)
+            opts="-q -h --format --out --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "qcow2 vmdk vhd gcp raw.zst bmap" -- "${cur}"))
+                    return 0
+                    ;;
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__help)
-            opts="check build inspect schema completions help"
+            opts="check build inspect convert schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -173,6 +205,20 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help__subcmd__completions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__convert)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -42,13 +42,20 @@ _arguments "${_arguments_options[@]}" : \
 '--cache-dir=[Where trees are cached]:DIR:_files' \
 '--cache-limit=[Most room that packed file data may take in the cache, for faster builds; 0 keeps none]:SIZE:_default' \
 '--guest-dir=[Folder with Twinhull'\''s own programs for the image \[default\: beside image-builder\]]:DIR:_files' \
+'*--format=[Also write the image in this format, beside it; can be given several times]:FORMAT:((qcow2\:"QEMU, Proxmox, OpenStack"
+vmdk\:"VMware ESXi and vSphere, import to AWS"
+vhd\:"Azure\: a fixed VHD of whole MiB"
+gcp\:"Google Cloud\: disk.raw of whole GiB in a tar.gz"
+raw.zst\:"the raw disk, compressed, for download"
+bmap\:"block map beside the raw disk, for bmaptool"))' \
 '--offline[Forbid the network\: a tree that is not cached is an error]' \
 '(--offline)--refresh[Fetch the tree again even if it is cached, for new package versions]' \
-'--json[Print the manifest as JSON on standard output instead of the image'\''s path]' \
+'--check-reproducible[Build a second time with other time zone, locale, umask, number of processors and an empty cache, and name the first file and field that differ]' \
+'--json[Print the manifest as JSON on standard output instead of the paths of what was written]' \
 '-q[Only show errors]' \
 '--quiet[Only show errors]' \
-'-h[Print help]' \
-'--help[Print help]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
 ':spec -- The spec file:_files' \
 && ret=0
 ;;
@@ -58,6 +65,23 @@ _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
 '--help[Print help]' \
 ':image -- The disk image:_files' \
+&& ret=0
+;;
+(convert)
+_arguments "${_arguments_options[@]}" : \
+'--format=[What to write]:FORMAT:((qcow2\:"QEMU, Proxmox, OpenStack"
+vmdk\:"VMware ESXi and vSphere, import to AWS"
+vhd\:"Azure\: a fixed VHD of whole MiB"
+gcp\:"Google Cloud\: disk.raw of whole GiB in a tar.gz"
+raw.zst\:"the raw disk, compressed, for download"
+bmap\:"block map beside the raw disk, for bmaptool"))' \
+'--out=[The file to write \[default\: beside the image, with the format'\''s extension\]]:FILE:_files' \
+'--json[Print format, path and sizes as JSON on standard output instead of the path]' \
+'-q[Only show errors]' \
+'--quiet[Only show errors]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':image -- The raw disk image, as `build` wrote it:_files' \
 && ret=0
 ;;
 (schema)
@@ -97,6 +121,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(convert)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (schema)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -124,6 +152,7 @@ _image-builder_commands() {
 'check:Check a spec and show every mistake in it' \
 'build:Build a disk image' \
 'inspect:Show what a disk image holds and check its hashes' \
+'convert:Write a disk image in the format of a cloud or hypervisor' \
 'schema:Print the JSON Schema of specs, for editors' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -145,12 +174,18 @@ _image-builder__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder completions commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__convert_commands] )) ||
+_image-builder__subcmd__convert_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder convert commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__help_commands] )) ||
 _image-builder__subcmd__help_commands() {
     local commands; commands=(
 'check:Check a spec and show every mistake in it' \
 'build:Build a disk image' \
 'inspect:Show what a disk image holds and check its hashes' \
+'convert:Write a disk image in the format of a cloud or hypervisor' \
 'schema:Print the JSON Schema of specs, for editors' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -171,6 +206,11 @@ _image-builder__subcmd__help__subcmd__check_commands() {
 _image-builder__subcmd__help__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help completions commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__convert_commands] )) ||
+_image-builder__subcmd__help__subcmd__convert_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help convert commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__help__subcmd__help_commands] )) ||
 _image-builder__subcmd__help__subcmd__help_commands() {

@@ -48,7 +48,7 @@ nocloud\:"\`NoCloud\`\: a small read-only disk labelled \`CIDATA\`"))' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '-V[Print version]' \
 '--version[Print version]' \
-':image -- The image to boot (raw or qcow2), or a spec (*.yaml) to build and boot:_files' \
+':image -- The image to boot (raw, qcow2 or VMDK), or a spec (*.yaml) to build and boot:_files' \
 && ret=0
 }
 

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use twinhull_export::Format;
 use twinhull_sysutil::size;
 
 use crate::kept::Kept;
 use crate::progress::Progress;
-use crate::{build, check, inspect, reproduce, source};
+use crate::{build, check, convert, inspect, reproduce, source};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -22,7 +23,8 @@ use crate::{build, check, inspect, reproduce, source};
                   Examples:\n  \
                   image-builder check examples/hello.yaml\n  \
                   image-builder build examples/hello.yaml --out out\n  \
-                  image-builder inspect out/hello_1.0.0.raw"
+                  image-builder inspect out/hello_1.0.0.raw\n  \
+                  image-builder convert out/hello_1.0.0.raw --format qcow2"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -37,6 +39,8 @@ enum Command {
     Build(BuildArgs),
     /// Show what a disk image holds and check its hashes
     Inspect(InspectArgs),
+    /// Write a disk image in the format of a cloud or hypervisor
+    Convert(ConvertArgs),
     /// Print the JSON Schema of specs, for editors
     Schema,
     /// Print a shell completion script
@@ -63,7 +67,8 @@ struct CheckArgs {
                         nor privileges. SOURCE_DATE_EPOCH bounds all time stamps.\n\n\
                         Examples:\n  \
                         image-builder build examples/hello.yaml --out out\n  \
-                        image-builder build server.yaml --offline --json"
+                        image-builder build server.yaml --offline --json\n  \
+                        image-builder build server.yaml --format qcow2 --format vhd"
 )]
 pub struct BuildArgs {
     /// The spec file
@@ -90,7 +95,10 @@ pub struct BuildArgs {
     /// name the first file and field that differ
     #[arg(long)]
     pub check_reproducible: bool,
-    /// Print the manifest as JSON on standard output instead of the image's path
+    /// Also write the image in this format, beside it; can be given several times
+    #[arg(long, value_name = "FORMAT", value_parser = convert::parser())]
+    pub format: Vec<Format>,
+    /// Print the manifest as JSON on standard output instead of the paths of what was written
     #[arg(long)]
     pub json: bool,
     /// Only show errors
@@ -111,6 +119,33 @@ struct InspectArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Where a format wants whole MiB or GiB (vmdk, vhd, gcp) the disk in it is enlarged and its backup \
+                  partition table moved to the new end. The image itself never changes, an existing output is \
+                  replaced, and the same image gives the same bytes.\n\n\
+                  Examples:\n  \
+                  image-builder convert out/hello_1.0.0.raw --format qcow2\n  \
+                  image-builder convert out/hello_1.0.0.raw --format vhd --out upload/hello.vhd\n  \
+                  image-builder convert out/hello_1.0.0.raw --format gcp --json"
+)]
+struct ConvertArgs {
+    /// The raw disk image, as `build` wrote it
+    image: PathBuf,
+    /// What to write
+    #[arg(long, value_name = "FORMAT", value_parser = convert::parser())]
+    format: Format,
+    /// The file to write [default: beside the image, with the format's extension]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print format, path and sizes as JSON on standard output instead of the path
+    #[arg(long)]
+    json: bool,
+    /// Only show errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
 /// An interrupted build leaves nothing half-written: temporary files go before the program does.
 fn clean_up_on_signals() -> Result<()> {
     let mut signals = signal_hook::iterator::Signals::new(signal_hook::consts::TERM_SIGNALS)?;
@@ -129,6 +164,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args.spec, args.json),
         Command::Build(args) => build_image(&args),
         Command::Inspect(args) => inspect_image(&args),
+        Command::Convert(args) => convert_image(&args),
         Command::Schema => serde_json::to_string_pretty(&twinhull_spec::json_schema())
             .map(|text| {
                 println!("{text}");
@@ -187,10 +223,30 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
         reproduce::check(args, &cache, &built.image)?;
         step.done("the same bytes");
     }
+    let mut formats = args.format.clone();
+    formats.sort();
+    formats.dedup();
+    let mut paths = vec![built.image.clone()];
+    for format in formats {
+        let out = convert::beside(&built.image, format);
+        paths.push(convert::convert(&built.image, format, &out, &progress)?.path);
+    }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&built.manifest)?);
     } else {
-        println!("{}", built.image.display());
+        paths.iter().for_each(|path| println!("{}", path.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn convert_image(args: &ConvertArgs) -> Result<ExitCode> {
+    clean_up_on_signals()?;
+    let out = args.out.clone().unwrap_or_else(|| convert::beside(&args.image, args.format));
+    let converted = convert::convert(&args.image, args.format, &out, &Progress::new(args.quiet))?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&converted)?);
+    } else {
+        println!("{}", converted.path.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 pub mod build;
 mod check;
 pub mod cli;
+mod convert;
 mod guest;
 pub mod inspect;
 pub mod kept;

@@ -48,7 +48,9 @@ fn altered_data_can_not_be_read() {
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
     let image = zstd_image(dir.path());
     let (offset, len) = partition("hello_1.0.0");
-    let reader = Reader::new(Part::new(std::fs::File::open(&image).unwrap(), offset, len).unwrap()).unwrap();
+    let reader =
+        Reader::new(Part::new(fs_err::File::open(&image).unwrap().into_file(), offset, len).unwrap())
+            .unwrap();
     assert_eq!(reader.algorithms, ["zstd"]);
     // A file no boot reads: the text of a licence.
     let mut stored = Vec::new();

@@ -6,4 +6,5 @@
 mod clouds;
 mod disks;
 mod failures;
+mod formats;
 mod support;

@@ -12,6 +12,7 @@ fn help() {
     for (name, args) in [
         ("image-builder", &["--help"][..]),
         ("image-builder-build", &["build", "--help"]),
+        ("image-builder-convert", &["convert", "--help"]),
         ("image-builder-check", &["check", "--help"]),
         ("image-builder-inspect", &["inspect", "--help"]),
         ("runvm", &["--help"]),

@@ -4,4 +4,5 @@
 
 mod databases;
 mod erofs;
+mod export;
 mod image;

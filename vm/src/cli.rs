@@ -32,7 +32,7 @@ Standard output carries the guest's console or the command's output, standard er
 #[derive(Clone, Debug, Parser)]
 #[command(name = "runvm", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// The image to boot (raw or qcow2), or a spec (*.yaml) to build and boot
+    /// The image to boot (raw, qcow2 or VMDK), or a spec (*.yaml) to build and boot
     #[arg(value_name = "SPEC|IMAGE")]
     image: PathBuf,
 

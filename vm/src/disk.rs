@@ -8,11 +8,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use twinhull_sysutil::command::{Cmd, which};
 use twinhull_sysutil::size::human;
 
-/// The two formats an image can have.
+/// The formats an image can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Raw,
     Qcow2,
+    Vmdk,
 }
 
 impl Format {
@@ -21,6 +22,7 @@ impl Format {
         match self {
             Format::Raw => "raw",
             Format::Qcow2 => "qcow2",
+            Format::Vmdk => "vmdk",
         }
     }
 
@@ -29,7 +31,11 @@ impl Format {
         let mut file = fs_err::File::open(path)?;
         let mut magic = Vec::new();
         file.by_ref().take(4).read_to_end(&mut magic)?;
-        Ok(if magic == b"QFI\xfb" { Format::Qcow2 } else { Format::Raw })
+        Ok(match magic.as_slice() {
+            b"QFI\xfb" => Format::Qcow2,
+            b"KDMV" => Format::Vmdk,
+            _ => Format::Raw,
+        })
     }
 }
 
@@ -97,7 +103,7 @@ fn reuse(image: &Path, path: &Path, disk_size: Option<u64>) -> Result<()> {
         "{} is not an overlay made by --persist, and is left alone; name another file",
         path.display()
     );
-    let info = info(path)?;
+    let info = info(path, Format::Qcow2)?;
     let backing = info["full-backing-filename"].as_str().or(info["backing-filename"].as_str());
     ensure!(
         backing.is_some_and(|backing| Path::new(backing) == image),
@@ -138,15 +144,15 @@ fn reuse(image: &Path, path: &Path, disk_size: Option<u64>) -> Result<()> {
 fn virtual_size(path: &Path, format: Format) -> Result<u64> {
     match format {
         Format::Raw => Ok(fs_err::metadata(path)?.len()),
-        Format::Qcow2 => {
-            info(path)?["virtual-size"].as_u64().context("qemu-img does not name the image's size")
+        Format::Qcow2 | Format::Vmdk => {
+            info(path, format)?["virtual-size"].as_u64().context("qemu-img does not name the image's size")
         }
     }
 }
 
-fn info(path: &Path) -> Result<serde_json::Value> {
+fn info(path: &Path, format: Format) -> Result<serde_json::Value> {
     let json = Cmd::new(qemu_img()?)
-        .args(["info", "--force-share", "--output=json", "-f", "qcow2", "--"])
+        .args(["info", "--force-share", "--output=json", "-f", format.name(), "--"])
         .arg(path)
         .output()
         .with_context(|| format!("{} could not be looked at", path.display()))?;
@@ -168,6 +174,18 @@ mod tests {
         let image = dir.join("an image,1.raw");
         fs_err::write(&image, vec![7; 1 << 20]).unwrap();
         image
+    }
+
+    #[test]
+    fn a_vmdk_can_be_the_image() {
+        let dir = tempfile::tempdir().unwrap();
+        let vmdk = dir.path().join("image.vmdk");
+        let args = ["convert", "-O", "vmdk", "-o", "subformat=streamOptimized"];
+        Cmd::new(qemu_img().unwrap()).args(args).arg(image(dir.path())).arg(&vmdk).output().unwrap();
+        assert_eq!(Format::of(&vmdk).unwrap(), Format::Vmdk);
+        let path = dir.path().join("overlay");
+        overlay(&vmdk, &path, false, None).unwrap();
+        assert_eq!(virtual_size(&path, Format::Qcow2).unwrap(), 1 << 20);
     }
 
     #[test]

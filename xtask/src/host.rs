@@ -34,6 +34,7 @@ const DEMO: &[Need] = &[
 
 /// For the foreign checks of the tests.
 const TEST: &[Need] = &[
+    need("bmaptool", &["bmap-tools"]),
     need("bootctl", &["systemd-boot-tools", "systemd-boot"]),
     need("debugfs", &["e2fsprogs"]),
     need("depmod", &["kmod"]),
@@ -50,6 +51,7 @@ const TEST: &[Need] = &[
     need("systemd-repart", &["systemd-repart", "systemd"]),
     need("systemd-tmpfiles", &["systemd"]),
     need("veritysetup", &["cryptsetup-bin"]),
+    need("zstd", &["zstd"]),
 ];
 
 /// Makes sure that a demo can run here.

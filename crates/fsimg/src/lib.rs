@@ -8,7 +8,6 @@ pub mod cpio;
 pub mod erofs;
 mod error;
 pub mod fat;
-mod ordered;
 mod source;
 pub mod verity;
 

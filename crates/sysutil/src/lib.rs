@@ -1,6 +1,8 @@
-//! What every binary needs of the host: child processes, atomic file replacement, sizes for people.
+//! What every binary needs of the host: child processes, atomic file replacement, ordered work on several
+//! threads, sizes for people.
 
 pub mod atomic;
 pub mod command;
 pub mod digest;
+pub mod ordered;
 pub mod size;

@@ -9,6 +9,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
 use sha2::{Digest, Sha256};
+use twinhull_sysutil::ordered;
 use twinhull_tree::{Content, Kind};
 
 use super::codec::{Compression, Encoder};
@@ -17,7 +18,7 @@ use super::pack::{self, Extent, Packed, SEGMENT};
 use super::store::{self, Store};
 use super::{BLOCK, Options, index};
 use crate::error::unsupported;
-use crate::{Error, Result, ordered};
+use crate::{Error, Result};
 
 /// Files from this length on, in bytes, are searched for zeros when data isn't compressed.
 const ZEROS_FROM: u64 = 1 << 20;

@@ -1,4 +1,5 @@
-//! Work on many items with several threads, results in the order of the items.
+//! Work on many items with several threads, results in the order of the items: what is written then doesn't
+//! depend on how many processors there are.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +9,7 @@ const AHEAD: usize = 2;
 
 /// Calls `work` for every item on `workers` threads, and `take` for every result on this thread, in the
 /// items' order. At most three results a worker are in memory at once. The first error of `take` ends it.
-pub(crate) fn map<T: Send, R: Send, E>(
+pub fn map<T: Send, R: Send, E>(
     workers: usize,
     items: impl Iterator<Item = T> + Send,
     work: impl Fn(T) -> R + Sync,
