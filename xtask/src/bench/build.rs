@@ -47,10 +47,8 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
         for (case, name) in CASES.iter().enumerate() {
             let ours = bench.ours(name, n)?;
             let theirs = bench.theirs()?;
-            let sizes = bench.sizes()?;
-            ensure!(size.is_none_or(|s| s == sizes) || case > 0, "the images' sizes vary from run to run");
-            if case == 0 {
-                size = Some(sizes);
+            if size.is_none() {
+                size = Some(bench.sizes()?);
             }
             if n > 0 {
                 eprintln!("==> pair {n} of {pairs}, {name}: {:.2} s against {:.2} s", ours.wall, theirs.wall);
@@ -240,16 +238,28 @@ impl Bench {
         Ok(Run { wall, cpu: user + system, memory_mib: kib / 1024.0 })
     }
 
-    /// Lengths in bytes of our usr image and the peer's, as their superblocks have them.
+    /// Lengths in bytes of our usr image and of what mkfs.erofs makes of the same files with the same settings. (What
+    /// systemd-repart packs above is the tree's own /usr, without what we add to it.)
     fn sizes(&self) -> Result<(u64, u64)> {
-        let length = |disk: &Path| -> Result<u64> {
-            let file = fs_err::File::open(disk)?.into_file();
-            let table = twinhull_disk::table::read(disk, &file)?;
-            let usr = table.partitions.iter().find(|p| twinhull_disk::types::name(p.kind) == Some("usr"));
-            let usr = usr.context("there is no usr partition")?;
-            Ok(Reader::new(Part::new(file, usr.offset, usr.size)?)?.length)
-        };
-        Ok((length(&self.work.join("out/hello_1.0.0.raw"))?, length(&self.work.join("out.raw"))?))
+        let disk = self.work.join("out/hello_1.0.0.raw");
+        let file = fs_err::File::open(&disk)?.into_file();
+        let table = twinhull_disk::table::read(&disk, &file)?;
+        let usr = table.partitions.iter().find(|p| twinhull_disk::types::name(p.kind) == Some("usr"));
+        let usr = usr.context("there is no usr partition")?;
+        let length = Reader::new(Part::new(file, usr.offset, usr.size)?)?.length;
+        let (skip, count) = (usr.offset >> 20, length.div_ceil(1 << 20));
+        let (name, level) = COMPRESSION;
+        fs_err::write(
+            self.work.join("size.sh"),
+            format!(
+                "set -e\ncd /bench\nrm -rf same same.erofs\n\
+                 dd if=out/hello_1.0.0.raw of=usr.erofs bs=1M skip={skip} count={count} status=none\n\
+                 fsck.erofs --extract=same --preserve usr.erofs >/dev/null\n\
+                 mkfs.erofs --quiet -z{name},{level} -C{CLUSTER} same.erofs same\n"
+            ),
+        )?;
+        Cmd::new("chroot").arg(&self.tools).args(["/bin/sh", "/bench/size.sh"]).output()?;
+        Ok((length, fs_err::metadata(self.work.join("same.erofs"))?.len()))
     }
 }
 
