@@ -10,7 +10,7 @@ use twinhull_sysutil::size;
 
 use crate::kept::Kept;
 use crate::progress::Progress;
-use crate::{build, check, inspect, source};
+use crate::{build, check, diff, inspect, source};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -18,7 +18,8 @@ use crate::{build, check, inspect, source};
     name = "image-builder",
     version,
     about = "From one spec file and an OS tree to an immutable UEFI disk image",
-    after_help = "Exit codes: 0 success, 1 failure, 2 a spec with mistakes or wrong arguments.\n\n\
+    after_help = "Exit codes: 0 success, 1 failure, 2 a spec with mistakes or wrong arguments; for diff 0 no differences, \
+                  1 differences, 2 failure.\n\n\
                   Examples:\n  \
                   image-builder check examples/hello.yaml\n  \
                   image-builder build examples/hello.yaml --out out\n  \
@@ -37,6 +38,8 @@ enum Command {
     Build(BuildArgs),
     /// Show what a disk image holds and check its hashes
     Inspect(InspectArgs),
+    /// Show what is different between two images
+    Diff(DiffArgs),
     /// Print the JSON Schema of specs, for editors
     Schema,
     /// Print a shell completion script
@@ -107,6 +110,32 @@ struct InspectArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Images are disk images (the first slot that is filled) or plain EROFS images. Modification times and \
+                        the root hash are not compared. Packages are those of the dpkg database in the image, or else of \
+                        the manifest beside it.\n\n\
+                        Exit codes: 0 no differences, 1 differences, 2 failure or wrong arguments.\n\n\
+                        Examples:\n  \
+                        image-builder diff out/box_1.0.0.raw out/box_1.1.0.raw\n  \
+                        image-builder diff --json old.raw new.raw | jq .privileges"
+)]
+struct DiffArgs {
+    /// The image to compare with
+    old: PathBuf,
+    /// The image that may be different
+    new: PathBuf,
+    /// Print everything as JSON on standard output
+    #[arg(long)]
+    json: bool,
+    /// Show long lists whole
+    #[arg(long, conflicts_with = "json")]
+    all: bool,
+}
+
+/// Exit code of `diff` for trouble; 1 says that the images differ, as with diff(1).
+const TROUBLE: u8 = 2;
+
 /// An interrupted build leaves nothing half-written: temporary files go before the program does.
 fn clean_up_on_signals() -> Result<()> {
     let mut signals = signal_hook::iterator::Signals::new(signal_hook::consts::TERM_SIGNALS)?;
@@ -125,6 +154,10 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args.spec, args.json),
         Command::Build(args) => build_image(&args),
         Command::Inspect(args) => inspect_image(&args),
+        Command::Diff(args) => diff_images(&args).or_else(|error| {
+            eprintln!("error: {error:#}");
+            Ok(ExitCode::from(TROUBLE))
+        }),
         Command::Schema => serde_json::to_string_pretty(&twinhull_spec::json_schema())
             .map(|text| {
                 println!("{text}");
@@ -187,4 +220,15 @@ fn inspect_image(args: &InspectArgs) -> Result<ExitCode> {
         print!("{}", inspect::render(&report));
     }
     Ok(if report.healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn diff_images(args: &DiffArgs) -> Result<ExitCode> {
+    let report = diff::compare(&args.old, &args.new)?;
+    let text = if args.json {
+        serde_json::to_string_pretty(&report)? + "\n"
+    } else {
+        diff::render(&report, args.all)
+    };
+    check::print(std::io::stdout(), &text)?;
+    Ok(if report.equal() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

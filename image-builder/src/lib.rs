@@ -3,7 +3,10 @@
 pub mod build;
 mod check;
 pub mod cli;
+mod diff;
+mod dpkg;
 mod guest;
+mod image;
 pub mod inspect;
 pub mod kept;
 mod packages;

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod databases;
+mod differences;
 mod erofs;
 mod image;
