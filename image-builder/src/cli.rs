@@ -10,7 +10,7 @@ use twinhull_sysutil::size;
 
 use crate::kept::Kept;
 use crate::progress::Progress;
-use crate::{build, check, diff, inspect, source};
+use crate::{build, check, diff, inspect, sbom, source};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -40,6 +40,8 @@ enum Command {
     Inspect(InspectArgs),
     /// Show what is different between two images
     Diff(DiffArgs),
+    /// Print the bill of materials of an image as SPDX 2.3
+    Sbom(SbomArgs),
     /// Print the JSON Schema of specs, for editors
     Schema,
     /// Print a shell completion script
@@ -71,7 +73,7 @@ struct CheckArgs {
 pub struct BuildArgs {
     /// The spec file
     pub spec: PathBuf,
-    /// Folder for NAME_VERSION.raw and NAME_VERSION.manifest.json; made if missing
+    /// Folder for NAME_VERSION.raw, .manifest.json and .spdx.json; made if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
     /// Where trees are cached
@@ -133,6 +135,19 @@ struct DiffArgs {
     all: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "`build` writes the same beside the image, from the whole tree. Of an image that was made small, this \
+                        may know less: licences come from the copyright files in the image, packages from its dpkg \
+                        database, or else from the manifest beside it.\n\n\
+                        Example:\n  \
+                        image-builder sbom out/box_1.0.0.raw > box_1.0.0.spdx.json"
+)]
+struct SbomArgs {
+    /// The disk image, or a plain EROFS image
+    image: PathBuf,
+}
+
 /// Exit code of `diff` for trouble; 1 says that the images differ, as with diff(1).
 const TROUBLE: u8 = 2;
 
@@ -157,6 +172,10 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff_images(&args).or_else(|error| {
             eprintln!("error: {error:#}");
             Ok(ExitCode::from(TROUBLE))
+        }),
+        Command::Sbom(args) => sbom::of_image(&args.image).and_then(|text| {
+            check::print(std::io::stdout(), &text)?;
+            Ok(ExitCode::SUCCESS)
         }),
         Command::Schema => serde_json::to_string_pretty(&twinhull_spec::json_schema())
             .map(|text| {

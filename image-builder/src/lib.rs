@@ -11,4 +11,5 @@ pub mod inspect;
 pub mod kept;
 mod packages;
 mod progress;
+mod sbom;
 pub mod source;

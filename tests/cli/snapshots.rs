@@ -19,6 +19,7 @@ fn help() {
         ("image-builder-check", &["check", "--help"]),
         ("image-builder-inspect", &["inspect", "--help"]),
         ("image-builder-diff", &["diff", "--help"]),
+        ("image-builder-sbom", &["sbom", "--help"]),
         ("runvm", &["--help"]),
     ] {
         let program_name = if name == "runvm" { "runvm" } else { "image-builder" };
@@ -120,4 +121,12 @@ fn diff_is_a_report() {
     assert_eq!(json["privileges"]["added"][0]["capabilities"], "cap_net_raw=ep");
     let fields: Vec<&String> = json.as_object().unwrap().keys().collect();
     insta::assert_snapshot!("diff-fields", format!("{fields:?}"));
+}
+
+#[test]
+fn sbom_is_spdx() {
+    let dir = tempfile::tempdir().unwrap();
+    two_images(dir.path());
+    let ran = run(program("image-builder").arg("sbom").arg("old.erofs").current_dir(dir.path())).ok();
+    insta::assert_snapshot!("sbom", filtered(&ran.stdout));
 }

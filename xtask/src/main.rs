@@ -7,6 +7,7 @@ mod docs;
 mod host;
 mod newer;
 mod paths;
+mod spdx;
 mod test;
 
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! From an OS tree to a disk image and its manifest, in the order in which each step needs the one before.
+//! From an OS tree to a disk image, its manifest and its bill of materials, in the order in which each step needs the one before.
 
 mod disk;
 mod esp;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::kept::Kept;
 use crate::progress::Progress;
 use crate::source::Opened;
-use crate::{guest, packages};
+use crate::{guest, packages, sbom};
 
 pub use manifest::Manifest;
 
@@ -65,7 +65,10 @@ pub fn arch(spec: &Spec) -> Result<Arch> {
 pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Progress) -> Result<Built> {
     let arch = arch(spec)?;
     let installed = packages::installed(&opened.tree);
+    // From the whole tree: an image that was made small has no copyright files any more.
+    let components = sbom::read_components(&opened.tree)?.unwrap_or_default();
     let guest = guest::load(options.guest_dir)?;
+    let programs = guest.digests;
 
     let step = progress.step("Making /usr hermetic");
     let mut hermetic = hermetic::make(
@@ -128,12 +131,26 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
         installed,
         hermetic: &hermetic,
         initrd: &initrd,
-        programs: guest.digests,
+        programs: programs.clone(),
     });
     let text = serde_json::to_string_pretty(&manifest)? + "\n";
-    let manifest_path = options.out.join(format!("{name}.manifest.json"));
+    let bill = sbom::text(&sbom::Facts {
+        id: spec.image.id.clone(),
+        version: spec.image.version.clone(),
+        epoch: hermetic.epoch,
+        file: Some(format!("{name}.raw")),
+        root_hash: Some(digest::hex(&written.root_hash)),
+        uki_sha256: Some(written.uki_sha256.clone()),
+        os_release: hermetic.os_release.clone(),
+        programs: programs.into_iter().map(|(name, sha256)| (name.to_owned(), sha256)).collect(),
+        programs_version: Some(env!("CARGO_PKG_VERSION").into()),
+        components,
+    })?;
     written.commit()?;
-    twinhull_sysutil::atomic::replace(&manifest_path, text.as_bytes(), 0o644)?;
+    for (ending, text) in [("spdx.json", bill), ("manifest.json", text)] {
+        let path = options.out.join(format!("{name}.{ending}"));
+        twinhull_sysutil::atomic::replace(&path, text.as_bytes(), 0o644)?;
+    }
     Ok(Built { image: path, manifest })
 }
 
