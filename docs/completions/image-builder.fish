@@ -29,12 +29,14 @@ complete -c image-builder -n "__fish_image_builder_needs_command" -s V -l versio
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "check" -d 'Check a spec and show every mistake in it'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "build" -d 'Build a disk image'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "inspect" -d 'Show what a disk image holds and check its hashes'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "diff" -d 'Show what is different between two images'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "sbom" -d 'Print the bill of materials of an image as SPDX 2.3'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "completions" -d 'Print a shell completion script'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c image-builder -n "__fish_image_builder_using_subcommand check" -l json -d 'Print the result as JSON on standard output'
 complete -c image-builder -n "__fish_image_builder_using_subcommand check" -s h -l help -d 'Print help'
-complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l out -d 'Folder for NAME_VERSION.raw and NAME_VERSION.manifest.json; made if missing' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l out -d 'Folder for NAME_VERSION.raw, .manifest.json and .spdx.json; made if missing' -r -F
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l cache-dir -d 'Where trees are cached' -r -F
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l cache-limit -d 'Most room that packed file data may take in the cache, for faster builds; 0 keeps none' -r
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l guest-dir -d 'Folder with Twinhull\'s own programs for the image [default: beside image-builder]' -r -F
@@ -43,13 +45,21 @@ complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l re
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l json -d 'Print the manifest as JSON on standard output instead of the image\'s path'
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -s q -l quiet -d 'Only show errors'
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand inspect" -l svg -d 'Draw the sizes as a treemap, too' -r -F
 complete -c image-builder -n "__fish_image_builder_using_subcommand inspect" -l json -d 'Print the result as JSON on standard output'
+complete -c image-builder -n "__fish_image_builder_using_subcommand inspect" -l size -d 'Show where the bytes of /usr went: by folder, kind of file, package, and the largest files'
 complete -c image-builder -n "__fish_image_builder_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand diff" -l json -d 'Print everything as JSON on standard output'
+complete -c image-builder -n "__fish_image_builder_using_subcommand diff" -l all -d 'Show long lists whole'
+complete -c image-builder -n "__fish_image_builder_using_subcommand diff" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand sbom" -s h -l help -d 'Print help'
 complete -c image-builder -n "__fish_image_builder_using_subcommand schema" -s h -l help -d 'Print help'
 complete -c image-builder -n "__fish_image_builder_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "check" -d 'Check a spec and show every mistake in it'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "build" -d 'Build a disk image'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "inspect" -d 'Show what a disk image holds and check its hashes'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "completions" -d 'Print a shell completion script'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect diff sbom schema completions help" -f -a "check" -d 'Check a spec and show every mistake in it'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect diff sbom schema completions help" -f -a "build" -d 'Build a disk image'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect diff sbom schema completions help" -f -a "inspect" -d 'Show what a disk image holds and check its hashes'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect diff sbom schema completions help" -f -a "diff" -d 'Show what is different between two images'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect diff sbom schema completions help" -f -a "sbom" -d 'Print the bill of materials of an image as SPDX 2.3'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect diff sbom schema completions help" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect diff sbom schema completions help" -f -a "completions" -d 'Print a shell completion script'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect diff sbom schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

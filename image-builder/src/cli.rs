@@ -10,7 +10,7 @@ use twinhull_sysutil::size;
 
 use crate::kept::Kept;
 use crate::progress::Progress;
-use crate::{build, check, diff, inspect, sbom, source};
+use crate::{build, check, diff, inspect, sbom, source, usage};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -104,12 +104,21 @@ fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+                  image-builder inspect out/box_1.0.0.raw\n  \
+                  image-builder inspect out/box_1.0.0.raw --size --svg size.svg")]
 struct InspectArgs {
-    /// The disk image
+    /// The disk image; with --size also a plain EROFS image
     image: PathBuf,
     /// Print the result as JSON on standard output
     #[arg(long)]
     json: bool,
+    /// Show where the bytes of /usr went: by folder, kind of file, package, and the largest files
+    #[arg(long)]
+    size: bool,
+    /// Draw the sizes as a treemap, too
+    #[arg(long, value_name = "FILE", requires = "size")]
+    svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -232,6 +241,17 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
 }
 
 fn inspect_image(args: &InspectArgs) -> Result<ExitCode> {
+    if args.size {
+        let report = usage::measure(&args.image)?;
+        if let Some(path) = &args.svg {
+            twinhull_sysutil::atomic::replace(path, usage::svg(&report).as_bytes(), 0o644)
+                .with_context(|| format!("{} can't be written", path.display()))?;
+        }
+        let text =
+            if args.json { serde_json::to_string_pretty(&report)? + "\n" } else { usage::render(&report) };
+        check::print(std::io::stdout(), &text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let report = inspect::inspect(&args.image)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);

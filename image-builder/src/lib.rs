@@ -13,3 +13,4 @@ mod packages;
 mod progress;
 mod sbom;
 pub mod source;
+mod usage;

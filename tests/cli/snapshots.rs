@@ -130,3 +130,20 @@ fn sbom_is_spdx() {
     let ran = run(program("image-builder").arg("sbom").arg("old.erofs").current_dir(dir.path())).ok();
     insta::assert_snapshot!("sbom", filtered(&ran.stdout));
 }
+
+#[test]
+fn sizes_are_tables_and_a_picture() {
+    let dir = tempfile::tempdir().unwrap();
+    two_images(dir.path());
+    let inspect =
+        |args: &[&str]| run(program("image-builder").arg("inspect").args(args).current_dir(dir.path()));
+    let ran = inspect(&["--size", "--svg", "size.svg", "new.erofs"]).ok();
+    insta::assert_snapshot!("size", filtered(&ran.stdout));
+    insta::assert_snapshot!("size-svg", fs_err::read_to_string(dir.path().join("size.svg")).unwrap());
+    let json: serde_json::Value =
+        serde_json::from_str(&inspect(&["--size", "--json", "new.erofs"]).ok().stdout).unwrap();
+    let length = fs_err::metadata(dir.path().join("new.erofs")).unwrap().len();
+    assert_eq!(json["length"], length);
+    assert_eq!(json["total"]["stored"].as_u64().unwrap() + json["metadata"].as_u64().unwrap(), length);
+    assert_eq!(inspect(&["--svg", "size.svg", "new.erofs"]).code, 2, "a picture needs --size");
+}

@@ -38,7 +38,28 @@ impl<R: ReadAt> Reader<R> {
     /// Returns [`crate::Error::Damaged`] for an index that isn't sound. Damage in the data itself is an
     /// `InvalidData` or `UnexpectedEof` when it is reached.
     pub fn open(&self, inode: &Inode) -> Result<FileReader<'_, R>> {
-        let mut runs = match inode.layout {
+        let mut runs = self.runs(inode)?;
+        runs.retain(|r| r.len > 0);
+        runs.reverse();
+        Ok(FileReader { reader: self, runs, buffer: Vec::new(), used: 0 })
+    }
+
+    /// Where in the image the data of `inode` is, as byte offsets and lengths: whole blocks, but the tail of a
+    /// file that lies behind its inode; nothing for holes. Files with the same data may share a place.
+    ///
+    /// Returns [`crate::Error::Damaged`] for an index that isn't sound.
+    pub fn places(&self, inode: &Inode) -> Result<Vec<(u64, u64)>> {
+        let whole_blocks = |run: &Extent| match inode.layout {
+            FLAT_INLINE if run.at == inode.end() => run.stored,
+            _ => run.stored.next_multiple_of(BLOCK),
+        };
+        let runs = self.runs(inode)?;
+        Ok(runs.iter().filter(|r| r.len > 0 && r.stored > 0).map(|r| (r.at, whole_blocks(r))).collect())
+    }
+
+    /// Where the data is, in its order.
+    fn runs(&self, inode: &Inode) -> Result<Vec<Extent>> {
+        Ok(match inode.layout {
             FLAT_PLAIN => vec![plain(0, inode.size, u64::from(inode.union) * BLOCK)],
             FLAT_INLINE => {
                 let tail = inode.size % BLOCK;
@@ -48,10 +69,7 @@ impl<R: ReadAt> Reader<R> {
             CHUNKS => self.chunks(inode)?,
             COMPRESSED_FULL | COMPRESSED_COMPACT if inode.size > 0 => self.extents(inode)?,
             _ => Vec::new(),
-        };
-        runs.retain(|r| r.len > 0);
-        runs.reverse();
-        Ok(FileReader { reader: self, runs, buffer: Vec::new(), used: 0 })
+        })
     }
 
     /// One run for every chunk; holes have no bytes in the image.
