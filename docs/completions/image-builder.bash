@@ -28,11 +28,17 @@ _image__builder() {
             image__builder,convert)
                 cmd="image__builder__subcmd__convert"
                 ;;
+            image__builder,diff)
+                cmd="image__builder__subcmd__diff"
+                ;;
             image__builder,help)
                 cmd="image__builder__subcmd__help"
                 ;;
             image__builder,inspect)
                 cmd="image__builder__subcmd__inspect"
+                ;;
+            image__builder,sbom)
+                cmd="image__builder__subcmd__sbom"
                 ;;
             image__builder,schema)
                 cmd="image__builder__subcmd__schema"
@@ -49,11 +55,17 @@ _image__builder() {
             image__builder__subcmd__help,convert)
                 cmd="image__builder__subcmd__help__subcmd__convert"
                 ;;
+            image__builder__subcmd__help,diff)
+                cmd="image__builder__subcmd__help__subcmd__diff"
+                ;;
             image__builder__subcmd__help,help)
                 cmd="image__builder__subcmd__help__subcmd__help"
                 ;;
             image__builder__subcmd__help,inspect)
                 cmd="image__builder__subcmd__help__subcmd__inspect"
+                ;;
+            image__builder__subcmd__help,sbom)
+                cmd="image__builder__subcmd__help__subcmd__sbom"
                 ;;
             image__builder__subcmd__help,schema)
                 cmd="image__builder__subcmd__help__subcmd__schema"
@@ -65,7 +77,7 @@ _image__builder() {
 
     case "${cmd}" in
         image__builder)
-            opts="-h -V --help --version check build inspect convert schema completions help"
+            opts="-h -V --help --version check build inspect convert diff sbom schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -162,8 +174,22 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__diff)
+            opts="-h --json --all --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__help)
-            opts="check build inspect convert schema completions help"
+            opts="check build inspect convert diff sbom schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -232,6 +258,20 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -260,6 +300,20 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__help__subcmd__sbom)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__help__subcmd__schema)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -275,7 +329,25 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__inspect)
-            opts="-h --json --help"
+            opts="-h --json --size --svg --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --svg)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__sbom)
+            opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -38,7 +38,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (build)
 _arguments "${_arguments_options[@]}" : \
-'--out=[Folder for NAME_VERSION.raw and NAME_VERSION.manifest.json; made if missing]:DIR:_files' \
+'--out=[Folder for NAME_VERSION.raw, .manifest.json and .spdx.json; made if missing]:DIR:_files' \
 '--cache-dir=[Where trees are cached]:DIR:_files' \
 '--cache-limit=[Most room that packed file data may take in the cache, for faster builds; 0 keeps none]:SIZE:_default' \
 '--guest-dir=[Folder with Twinhull'\''s own programs for the image \[default\: beside image-builder\]]:DIR:_files' \
@@ -61,10 +61,12 @@ bmap\:"block map beside the raw disk, for bmaptool"))' \
 ;;
 (inspect)
 _arguments "${_arguments_options[@]}" : \
+'--svg=[Draw the sizes as a treemap, too]:FILE:_files' \
 '--json[Print the result as JSON on standard output]' \
+'--size[Show where the bytes of /usr went\: by folder, kind of file, package, and the largest files]' \
 '-h[Print help]' \
 '--help[Print help]' \
-':image -- The disk image:_files' \
+':image -- The disk image; with --size also a plain EROFS image:_files' \
 && ret=0
 ;;
 (convert)
@@ -82,6 +84,23 @@ bmap\:"block map beside the raw disk, for bmaptool"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':image -- The raw disk image, as `build` wrote it:_files' \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print everything as JSON on standard output]' \
+'(--json)--all[Show long lists whole]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':old -- The image to compare with:_files' \
+':new -- The image that may be different:_files' \
+&& ret=0
+;;
+(sbom)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':image -- The disk image, or a plain EROFS image:_files' \
 && ret=0
 ;;
 (schema)
@@ -125,6 +144,14 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(sbom)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (schema)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -153,6 +180,8 @@ _image-builder_commands() {
 'build:Build a disk image' \
 'inspect:Show what a disk image holds and check its hashes' \
 'convert:Write a disk image in the format of a cloud or hypervisor' \
+'diff:Show what is different between two images' \
+'sbom:Print the bill of materials of an image as SPDX 2.3' \
 'schema:Print the JSON Schema of specs, for editors' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -179,6 +208,11 @@ _image-builder__subcmd__convert_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder convert commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__diff_commands] )) ||
+_image-builder__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder diff commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__help_commands] )) ||
 _image-builder__subcmd__help_commands() {
     local commands; commands=(
@@ -186,6 +220,8 @@ _image-builder__subcmd__help_commands() {
 'build:Build a disk image' \
 'inspect:Show what a disk image holds and check its hashes' \
 'convert:Write a disk image in the format of a cloud or hypervisor' \
+'diff:Show what is different between two images' \
+'sbom:Print the bill of materials of an image as SPDX 2.3' \
 'schema:Print the JSON Schema of specs, for editors' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -212,6 +248,11 @@ _image-builder__subcmd__help__subcmd__convert_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help convert commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__help__subcmd__diff_commands] )) ||
+_image-builder__subcmd__help__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help diff commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__help__subcmd__help_commands] )) ||
 _image-builder__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
@@ -222,6 +263,11 @@ _image-builder__subcmd__help__subcmd__inspect_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help inspect commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__help__subcmd__sbom_commands] )) ||
+_image-builder__subcmd__help__subcmd__sbom_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help sbom commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__help__subcmd__schema_commands] )) ||
 _image-builder__subcmd__help__subcmd__schema_commands() {
     local commands; commands=()
@@ -231,6 +277,11 @@ _image-builder__subcmd__help__subcmd__schema_commands() {
 _image-builder__subcmd__inspect_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder inspect commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__sbom_commands] )) ||
+_image-builder__subcmd__sbom_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder sbom commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__schema_commands] )) ||
 _image-builder__subcmd__schema_commands() {

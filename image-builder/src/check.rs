@@ -71,8 +71,8 @@ fn show(found: &Diagnostics) -> Result<()> {
     print(stderr, &found.render(color))
 }
 
-/// A reader that has seen enough, such as `head`, is no failure.
-fn print(mut to: impl std::io::Write, text: &str) -> Result<()> {
+/// Writes `text`. A reader that has seen enough, such as `head`, is no failure.
+pub(crate) fn print(mut to: impl std::io::Write, text: &str) -> Result<()> {
     match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),

@@ -11,7 +11,7 @@ use twinhull_sysutil::size;
 
 use crate::kept::Kept;
 use crate::progress::Progress;
-use crate::{build, check, convert, inspect, reproduce, source};
+use crate::{build, check, convert, diff, inspect, reproduce, sbom, source, usage};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -19,7 +19,8 @@ use crate::{build, check, convert, inspect, reproduce, source};
     name = "image-builder",
     version,
     about = "From one spec file and an OS tree to an immutable UEFI disk image",
-    after_help = "Exit codes: 0 success, 1 failure, 2 a spec with mistakes or wrong arguments.\n\n\
+    after_help = "Exit codes: 0 success, 1 failure, 2 a spec with mistakes or wrong arguments; for diff 0 no differences, \
+                  1 differences, 2 failure.\n\n\
                   Examples:\n  \
                   image-builder check examples/hello.yaml\n  \
                   image-builder build examples/hello.yaml --out out\n  \
@@ -41,6 +42,10 @@ enum Command {
     Inspect(InspectArgs),
     /// Write a disk image in the format of a cloud or hypervisor
     Convert(ConvertArgs),
+    /// Show what is different between two images
+    Diff(DiffArgs),
+    /// Print the bill of materials of an image as SPDX 2.3
+    Sbom(SbomArgs),
     /// Print the JSON Schema of specs, for editors
     Schema,
     /// Print a shell completion script
@@ -73,7 +78,7 @@ struct CheckArgs {
 pub struct BuildArgs {
     /// The spec file
     pub spec: PathBuf,
-    /// Folder for NAME_VERSION.raw and NAME_VERSION.manifest.json; made if missing
+    /// Folder for NAME_VERSION.raw, .manifest.json and .spdx.json; made if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
     /// Where trees are cached
@@ -111,12 +116,21 @@ fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+                  image-builder inspect out/box_1.0.0.raw\n  \
+                  image-builder inspect out/box_1.0.0.raw --size --svg size.svg")]
 struct InspectArgs {
-    /// The disk image
+    /// The disk image; with --size also a plain EROFS image
     image: PathBuf,
     /// Print the result as JSON on standard output
     #[arg(long)]
     json: bool,
+    /// Show where the bytes of /usr went: by folder, kind of file, package, and the largest files
+    #[arg(long)]
+    size: bool,
+    /// Draw the sizes as a treemap, too
+    #[arg(long, value_name = "FILE", requires = "size")]
+    svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -146,6 +160,45 @@ struct ConvertArgs {
     quiet: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Images are disk images (the first slot that is filled) or plain EROFS images. Modification times and \
+                        the root hash are not compared. Packages are those of the dpkg database in the image, or else of \
+                        the manifest beside it.\n\n\
+                        Exit codes: 0 no differences, 1 differences, 2 failure or wrong arguments.\n\n\
+                        Examples:\n  \
+                        image-builder diff out/box_1.0.0.raw out/box_1.1.0.raw\n  \
+                        image-builder diff --json old.raw new.raw | jq .privileges"
+)]
+struct DiffArgs {
+    /// The image to compare with
+    old: PathBuf,
+    /// The image that may be different
+    new: PathBuf,
+    /// Print everything as JSON on standard output
+    #[arg(long)]
+    json: bool,
+    /// Show long lists whole
+    #[arg(long, conflicts_with = "json")]
+    all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "`build` writes the same beside the image, from the whole tree. Of an image that was made small, this \
+                        may know less: licences come from the copyright files in the image, packages from its dpkg \
+                        database, or else from the manifest beside it.\n\n\
+                        Example:\n  \
+                        image-builder sbom out/box_1.0.0.raw > box_1.0.0.spdx.json"
+)]
+struct SbomArgs {
+    /// The disk image, or a plain EROFS image
+    image: PathBuf,
+}
+
+/// Exit code of `diff` for trouble; 1 says that the images differ, as with diff(1).
+const TROUBLE: u8 = 2;
+
 /// An interrupted build leaves nothing half-written: temporary files go before the program does.
 fn clean_up_on_signals() -> Result<()> {
     let mut signals = signal_hook::iterator::Signals::new(signal_hook::consts::TERM_SIGNALS)?;
@@ -165,6 +218,14 @@ pub fn main() -> ExitCode {
         Command::Build(args) => build_image(&args),
         Command::Inspect(args) => inspect_image(&args),
         Command::Convert(args) => convert_image(&args),
+        Command::Diff(args) => diff_images(&args).or_else(|error| {
+            eprintln!("error: {error:#}");
+            Ok(ExitCode::from(TROUBLE))
+        }),
+        Command::Sbom(args) => sbom::of_image(&args.image).and_then(|text| {
+            check::print(std::io::stdout(), &text)?;
+            Ok(ExitCode::SUCCESS)
+        }),
         Command::Schema => serde_json::to_string_pretty(&twinhull_spec::json_schema())
             .map(|text| {
                 println!("{text}");
@@ -252,6 +313,17 @@ fn convert_image(args: &ConvertArgs) -> Result<ExitCode> {
 }
 
 fn inspect_image(args: &InspectArgs) -> Result<ExitCode> {
+    if args.size {
+        let report = usage::measure(&args.image)?;
+        if let Some(path) = &args.svg {
+            twinhull_sysutil::atomic::replace(path, usage::svg(&report).as_bytes(), 0o644)
+                .with_context(|| format!("{} can't be written", path.display()))?;
+        }
+        let text =
+            if args.json { serde_json::to_string_pretty(&report)? + "\n" } else { usage::render(&report) };
+        check::print(std::io::stdout(), &text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let report = inspect::inspect(&args.image)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -259,4 +331,15 @@ fn inspect_image(args: &InspectArgs) -> Result<ExitCode> {
         print!("{}", inspect::render(&report));
     }
     Ok(if report.healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn diff_images(args: &DiffArgs) -> Result<ExitCode> {
+    let report = diff::compare(&args.old, &args.new)?;
+    let text = if args.json {
+        serde_json::to_string_pretty(&report)? + "\n"
+    } else {
+        diff::render(&report, args.all)
+    };
+    check::print(std::io::stdout(), &text)?;
+    Ok(if report.equal() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -8,6 +8,9 @@ use include_dir::{Dir, include_dir};
 use twinhull_sysutil::digest;
 use twinhull_tree::{Node, Tree};
 
+use crate::image::Image;
+use crate::image::snapshot::Snapshot;
+
 /// units/ of the source tree, which mirrors /usr/lib of the image.
 static UNITS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../units");
 
@@ -48,6 +51,22 @@ pub(crate) fn load(guest_dir: Option<&Path>) -> Result<Guest> {
         tree.insert(format!("{place}/{name}"), Node::program(bytes))?;
     }
     Ok(Guest { overlay: tree, digests })
+}
+
+/// SHA-256 of those programs that are in an image, by name.
+pub(crate) fn programs_in(image: &Image, snapshot: &Snapshot) -> Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    for (name, place) in PROGRAMS {
+        let path = format!("/usr/{place}/{name}");
+        if let Some((_, entry)) = snapshot.resolve(path.as_bytes()) {
+            let inode = image.reader.inode(entry.number)?;
+            let digest = || -> Result<String> { Ok(digest::sha256_reader(image.reader.open(&inode)?)?) };
+            let digest =
+                digest().with_context(|| format!("{path} in {} can't be read", image.path.display()))?;
+            found.insert((*name).to_owned(), digest);
+        }
+    }
+    Ok(found)
 }
 
 fn add_units(dir: &Dir<'_>, tree: &mut Tree) -> Result<()> {

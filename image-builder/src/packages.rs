@@ -1,12 +1,12 @@
 //! The packages of a tree, from its package database.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use twinhull_tree::Tree;
 
+use crate::dpkg;
+
 /// An installed package.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Package {
     /// Name.
     pub(crate) name: String,
@@ -18,26 +18,25 @@ pub(crate) struct Package {
 
 /// Packages that dpkg has installed, by name; empty for a tree without dpkg.
 pub(crate) fn installed(tree: &Tree) -> Vec<Package> {
-    let status = ["/var/lib/dpkg/status", "/usr/share/factory/var/lib/dpkg/status"]
-        .into_iter()
-        .find_map(|path| tree.read_text(path).ok())
+    let status = dpkg::DATABASES
+        .iter()
+        .find_map(|dir| tree.read_text(format!("{dir}/status")).ok())
         .unwrap_or_default();
     parse(&status)
 }
 
-fn parse(status: &str) -> Vec<Package> {
-    let mut packages: Vec<Package> = status
-        .split("\n\n")
-        .filter_map(|paragraph| {
-            let fields: BTreeMap<&str, &str> = paragraph
-                .lines()
-                .filter(|l| !l.starts_with(' '))
-                .filter_map(|l| l.split_once(": "))
-                .collect();
-            let field = |name| fields.get(name).map(|v| v.trim().to_owned());
-            let package =
-                Package { name: field("Package")?, version: field("Version")?, arch: field("Architecture")? };
-            field("Status")?.ends_with(" installed").then_some(package)
+/// The installed packages of a `status` file, by name and architecture.
+pub(crate) fn parse(status: &str) -> Vec<Package> {
+    let mut packages: Vec<Package> = dpkg::paragraphs(status)
+        .iter()
+        .filter(|p| dpkg::is_installed(p))
+        .filter_map(|p| {
+            let field = |name| p.get(name).cloned();
+            Some(Package {
+                name: field("Package")?,
+                version: field("Version")?,
+                arch: field("Architecture")?,
+            })
         })
         .collect();
     packages.sort_by(|a, b| (&a.name, &a.arch).cmp(&(&b.name, &b.arch)));

@@ -56,12 +56,12 @@ fn altered_data_can_not_be_read() {
     let mut stored = Vec::new();
     let walked = reader.walk(|path, inode| -> twinhull_fsimg::Result<()> {
         if path == b"/share/common-licenses/GPL-3" {
-            stored = reader.stored(inode)?;
+            stored = reader.places(inode)?;
         }
         Ok(())
     });
     walked.unwrap();
-    let at = offset + stored.first().expect("the licence has data").start + 5000;
+    let at = offset + stored.first().expect("the licence has data").0 + 5000;
     let file = std::fs::OpenOptions::new().read(true).write(true).open(&image).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, at).unwrap();

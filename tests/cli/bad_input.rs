@@ -287,3 +287,18 @@ fn inspect_of_what_is_no_image() {
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("/nowhere.raw"), "{}", ran.stderr);
 }
+
+#[test]
+fn diff_of_what_is_no_image() {
+    let case = Case::new();
+    let file = case.spec("not a disk");
+    for (old, new, words) in [
+        (file.as_path(), Path::new("/nowhere.raw"), "neither an EROFS image nor a disk image"),
+        (Path::new("/nowhere.raw"), file.as_path(), "/nowhere.raw"),
+    ] {
+        let ran = run(program("image-builder").arg("diff").arg(old).arg(new));
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.text());
+        assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
+    assert_eq!(run(program("image-builder").args(["diff", "one"])).code, 2);
+}

@@ -177,7 +177,7 @@ fn a_second_build_gives_the_same_bytes_as_user_nobody() {
     command.arg("--out").arg(&out);
     command.env("TZ", "Pacific/Chatham").env("LANG", "tr_TR.UTF-8").env("HOME", "/nonexistent");
     run(&mut command).ok();
-    for name in ["hello_1.0.0.raw", "hello_1.0.0.manifest.json"] {
+    for name in ["hello_1.0.0.raw", "hello_1.0.0.manifest.json", "hello_1.0.0.spdx.json"] {
         let ours = hello().path.with_file_name(name);
         tool("cmp", [ours.as_os_str(), out.join(name).as_os_str()]).ok();
     }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod bill;
 mod databases;
+mod differences;
 mod erofs;
 mod export;
 mod image;

@@ -8,6 +8,7 @@ mod fuzz;
 mod host;
 mod newer;
 mod paths;
+mod spdx;
 mod test;
 
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{checks, docs, host, newer, paths};
+use crate::{checks, docs, host, newer, paths, spdx};
 
 /// Arguments of `test`.
 #[derive(Debug, clap::Args)]
@@ -38,14 +38,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         docs::check()?;
     }
     let bin = paths::build_programs()?;
-    let newer = newer::tools()?;
+    let (newer, spdx) = (newer::tools()?, spdx::tools()?);
     eprintln!("==> tests{}", if args.fast { " (without virtual machines)" } else { "" });
-    let mut cmd = paths::cargo().env("TWINHULL_BIN_DIR", &bin).env("TWINHULL_NEWER_TOOLS", &newer).args([
-        "test",
-        "--workspace",
-        "--locked",
-        "--no-fail-fast",
-    ]);
+    let mut cmd = paths::cargo()
+        .env("TWINHULL_BIN_DIR", &bin)
+        .env("TWINHULL_NEWER_TOOLS", &newer)
+        .env("TWINHULL_SPDX_TOOLS", &spdx)
+        .args(["test", "--workspace", "--locked", "--no-fail-fast"]);
     if !args.fast {
         cmd = cmd.args(["--features", "twinhull-tests/boot"]);
     }

@@ -1,4 +1,4 @@
-//! From an OS tree to a disk image and its manifest, in the order in which each step needs the one before.
+//! From an OS tree to a disk image, its manifest and its bill of materials, in the order in which each step needs the one before.
 
 mod disk;
 mod esp;
@@ -20,7 +20,7 @@ use zstd::zstd_safe::CParameter;
 use crate::kept::Kept;
 use crate::progress::Progress;
 use crate::source::{Hashing, Opened};
-use crate::{guest, packages};
+use crate::{guest, packages, sbom};
 
 pub use manifest::Manifest;
 
@@ -78,13 +78,15 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
     let written = write(spec, tree, options, progress);
     // What went wrong with a damaged tree doesn't matter.
     origin.sha256 = digest.map(Hashing::finish).transpose()?;
-    let Unfinished { written, mut manifest } = written?;
+    let Unfinished { written, mut manifest, bill } = written?;
     manifest.set_origin(origin);
     let name = format!("{}_{}", spec.image.id, spec.image.version);
     let text = serde_json::to_string_pretty(&manifest)? + "\n";
-    let manifest_path = options.out.join(format!("{name}.manifest.json"));
     written.commit()?;
-    twinhull_sysutil::atomic::replace(&manifest_path, text.as_bytes(), 0o644)?;
+    for (ending, text) in [("spdx.json", bill), ("manifest.json", text)] {
+        let path = options.out.join(format!("{name}.{ending}"));
+        twinhull_sysutil::atomic::replace(&path, text.as_bytes(), 0o644)?;
+    }
     Ok(Built { image: options.out.join(format!("{name}.raw")), manifest })
 }
 
@@ -92,13 +94,18 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
 struct Unfinished {
     written: disk::Written,
     manifest: Manifest,
+    /// The bill of materials.
+    bill: String,
 }
 
 /// Writes the image beside its place.
 fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) -> Result<Unfinished> {
     let arch = arch(spec)?;
     let installed = packages::installed(&tree);
+    // From the whole tree: an image that was made small has no copyright files any more.
+    let components = sbom::read_components(&tree)?.unwrap_or_default();
     let guest = guest::load(options.guest_dir)?;
+    let programs = guest.digests;
 
     let step = progress.step("Making /usr hermetic");
     let mut hermetic = hermetic::make(
@@ -160,9 +167,21 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
         installed,
         hermetic: &hermetic,
         initrd: &initrd,
-        programs: guest.digests,
+        programs: programs.clone(),
     });
-    Ok(Unfinished { written, manifest })
+    let bill = sbom::text(&sbom::Facts {
+        id: spec.image.id.clone(),
+        version: spec.image.version.clone(),
+        epoch: hermetic.epoch,
+        file: Some(format!("{name}.raw")),
+        root_hash: Some(digest::hex(&written.root_hash)),
+        uki_sha256: Some(written.uki_sha256.clone()),
+        os_release: hermetic.os_release.clone(),
+        programs: programs.into_iter().map(|(name, sha256)| (name.to_owned(), sha256)).collect(),
+        programs_version: Some(env!("CARGO_PKG_VERSION").into()),
+        components,
+    })?;
+    Ok(Unfinished { written, manifest, bill })
 }
 
 fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Result<Vec<u8>> {

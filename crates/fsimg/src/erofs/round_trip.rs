@@ -253,3 +253,31 @@ proptest! {
         read_all(&bytes);
     }
 }
+
+#[test]
+fn data_is_in_blocks_and_tails() {
+    let mut tree = Tree::new();
+    tree.insert("/noise", Node::file(noise(100_000, 3))).unwrap();
+    tree.insert("/tail", Node::file(noise(5000, 4))).unwrap();
+    tree.insert("/zeros", Node::file(vec![0; 1 << 20])).unwrap();
+    tree.insert("/empty", Node::file("")).unwrap();
+    for options in [with(None, 4096), with(Some(Algorithm::Lz4), 65_536)] {
+        let bytes = image(&tree, &options);
+        let reader = Reader::new(bytes.as_slice()).unwrap();
+        let mut sum = 0;
+        let walked = reader.walk(|path, inode| -> Result<()> {
+            let stored = reader.places(inode)?.iter().map(|(_, len)| len).sum::<u64>();
+            sum += stored;
+            match path {
+                b"/noise" => assert!((100_000..100_000 + BLOCK).contains(&stored), "{stored}"),
+                b"/tail" => assert!((5000..=2 * BLOCK).contains(&stored), "{stored}"),
+                b"/zeros" => assert!(stored <= 64 << 10, "{stored}"),
+                b"/empty" => assert_eq!(stored, 0),
+                _ => {}
+            }
+            Ok(())
+        });
+        walked.unwrap();
+        assert!(sum < bytes.len() as u64);
+    }
+}

@@ -33,7 +33,7 @@ pub fn read(file: &File, offset: u64, size: u64, wanted: impl Fn(&str) -> bool) 
         let fs =
             fatfs::FileSystem::new(window, fatfs::FsOptions::new()).map_err(|e| damaged(e.to_string()))?;
         let mut found = Vec::new();
-        let mut budget = MAX_ENTRIES;
+        let mut budget = Budget { entries: MAX_ENTRIES, bytes: size };
         walk(&fs.root_dir(), "", 0, &mut budget, &wanted, &mut found).map_err(|e| damaged(e.to_string()))?;
         found.sort_by(|a: &Entry, b| a.path.cmp(&b.path));
         Ok(found)
@@ -41,11 +41,17 @@ pub fn read(file: &File, offset: u64, size: u64, wanted: impl Fn(&str) -> bool) 
     .unwrap_or_else(|_| Err(damaged("it is damaged in a way that its reader can't handle".into())))
 }
 
+/// What may still be read.
+struct Budget {
+    entries: usize,
+    bytes: u64,
+}
+
 fn walk(
     dir: &fatfs::Dir<'_, Window>,
     prefix: &str,
     depth: usize,
-    budget: &mut usize,
+    budget: &mut Budget,
     wanted: &impl Fn(&str) -> bool,
     found: &mut Vec<Entry>,
 ) -> io::Result<()> {
@@ -58,7 +64,8 @@ fn walk(
         if name == "." || name == ".." {
             continue;
         }
-        *budget = budget.checked_sub(1).ok_or_else(|| io::Error::other("there are too many files"))?;
+        budget.entries =
+            budget.entries.checked_sub(1).ok_or_else(|| io::Error::other("there are too many files"))?;
         let path = format!("{prefix}{name}");
         if entry.is_dir() {
             walk(&entry.to_dir(), &format!("{path}/"), depth + 1, budget, wanted, found)?;
@@ -66,6 +73,11 @@ fn walk(
             if entry.len() > MAX_FILE {
                 return Err(io::Error::other(format!("{path} is larger than 1 GiB")));
             }
+            // Files that share clusters could otherwise take any amount of memory.
+            budget.bytes = budget
+                .bytes
+                .checked_sub(entry.len())
+                .ok_or_else(|| io::Error::other("the files are larger than their file system"))?;
             let mut data = Vec::new();
             entry.to_file().take(MAX_FILE).read_to_end(&mut data)?;
             found.push(Entry { path, data });

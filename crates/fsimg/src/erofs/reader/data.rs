@@ -1,7 +1,7 @@
 //! The data of files, however it is stored.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
-use std::ops::Range;
 
 use super::extents::Extent;
 use super::{Inode, Reader, damaged, u32_at};
@@ -44,6 +44,21 @@ impl<R: ReadAt> Reader<R> {
         Ok(FileReader { reader: self, runs, buffer: Vec::new(), used: 0 })
     }
 
+    /// Where in the image the data of `inode` is, as byte offsets and lengths: whole blocks, but the tail of a
+    /// file that lies behind its inode; nothing for holes, a place once. Files with the same data may share one.
+    ///
+    /// Returns [`crate::Error::Damaged`] for an index that isn't sound.
+    pub fn places(&self, inode: &Inode) -> Result<Vec<(u64, u64)>> {
+        let whole_blocks = |run: &Extent| match inode.layout {
+            FLAT_INLINE if run.at == inode.end() => run.stored,
+            _ => run.stored.next_multiple_of(BLOCK),
+        };
+        let mut seen = HashSet::new();
+        let runs = self.runs(inode)?;
+        let runs = runs.iter().filter(|r| r.stored > 0 && seen.insert(r.at));
+        Ok(runs.map(|r| (r.at, whole_blocks(r))).collect())
+    }
+
     /// The runs of an inode's data, in the data's order.
     fn runs(&self, inode: &Inode) -> Result<Vec<Extent>> {
         let mut runs = match inode.layout {
@@ -59,19 +74,6 @@ impl<R: ReadAt> Reader<R> {
         };
         runs.retain(|r| r.len > 0);
         Ok(runs)
-    }
-
-    /// The byte ranges of the image that hold an inode's data, in the data's order. Ranges that follow each other
-    /// are joined; files with the same content may have the same ones.
-    pub fn stored(&self, inode: &Inode) -> Result<Vec<Range<u64>>> {
-        let mut ranges: Vec<Range<u64>> = Vec::new();
-        for run in self.runs(inode)?.iter().filter(|r| r.stored > 0) {
-            match ranges.last_mut() {
-                Some(last) if last.end == run.at => last.end += run.stored,
-                _ => ranges.push(run.at..run.at.saturating_add(run.stored)),
-            }
-        }
-        Ok(ranges)
     }
 
     /// One run for every chunk; holes have no bytes in the image.
