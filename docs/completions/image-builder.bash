@@ -91,7 +91,7 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__build)
-            opts="-q -h --out --cache-dir --cache-limit --offline --refresh --guest-dir --check-reproducible --format --json --quiet --help"
+            opts="-q -h --out --cache-dir --cache-limit --offline --refresh --guest-dir --explain --check-reproducible --format --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

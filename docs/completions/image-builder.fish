@@ -49,6 +49,7 @@ raw.zst\t'the raw disk, compressed, for download'
 bmap\t'block map beside the raw disk, for bmaptool'"
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l offline -d 'Forbid the network: a tree that is not cached is an error'
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l refresh -d 'Fetch the tree again even if it is cached, for new package versions'
+complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l explain -d 'Say what had to be made again, and what changed since the last build of the same image'
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l check-reproducible -d 'Build a second time with other time zone, locale, umask, number of processors and an empty cache, and name the first file and field that differ'
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -l json -d 'Print the manifest as JSON on standard output instead of the paths of what was written'
 complete -c image-builder -n "__fish_image_builder_using_subcommand build" -s q -l quiet -d 'Only show errors'

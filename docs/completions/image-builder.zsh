@@ -50,6 +50,7 @@ raw.zst\:"the raw disk, compressed, for download"
 bmap\:"block map beside the raw disk, for bmaptool"))' \
 '--offline[Forbid the network\: a tree that is not cached is an error]' \
 '(--offline)--refresh[Fetch the tree again even if it is cached, for new package versions]' \
+'--explain[Say what had to be made again, and what changed since the last build of the same image]' \
 '--check-reproducible[Build a second time with other time zone, locale, umask, number of processors and an empty cache, and name the first file and field that differ]' \
 '--json[Print the manifest as JSON on standard output instead of the paths of what was written]' \
 '-q[Only show errors]' \

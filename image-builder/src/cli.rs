@@ -11,7 +11,7 @@ use twinhull_sysutil::size;
 
 use crate::kept::Kept;
 use crate::progress::Progress;
-use crate::{build, check, convert, diff, inspect, reproduce, sbom, source, usage};
+use crate::{build, check, convert, diff, explain, inspect, reproduce, sbom, source, usage};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -96,6 +96,9 @@ pub struct BuildArgs {
     /// Folder with Twinhull's own programs for the image [default: beside image-builder]
     #[arg(long, value_name = "DIR", env = "TWINHULL_GUEST_DIR")]
     pub guest_dir: Option<PathBuf>,
+    /// Say what had to be made again, and what changed since the last build of the same image
+    #[arg(long)]
+    pub explain: bool,
     /// Build a second time with other time zone, locale, umask, number of processors and an empty cache, and
     /// name the first file and field that differ
     #[arg(long)]
@@ -278,6 +281,15 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
         }
         other => other?,
     };
+    let manifest = serde_json::to_value(&built.manifest)?;
+    if args.explain {
+        let last = explain::last(&cache, &spec.image.id);
+        eprint!("{}", explain::explain(&spec.image.id, last.as_ref(), &manifest, &kept.made()));
+    }
+    if args.cache_limit > 0 {
+        // Only the next explanation needs it.
+        let _ = explain::remember(&cache, &spec.image.id, &manifest);
+    }
     kept.finish();
     if args.check_reproducible {
         let step = progress.step("Building it again");

@@ -2,48 +2,64 @@
 //!
 //! A cache that can't be opened or written to only costs time; the image is the same with and without it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use anyhow::Result;
 use twinhull_cache::{Cache, Key, Stats};
 use twinhull_fsimg::erofs;
 
-/// What is kept, or nothing.
+/// What is kept, or nothing, and what had to be made.
 #[derive(Debug)]
-pub struct Kept(Option<Cache>);
+pub struct Kept {
+    cache: Option<Cache>,
+    made: Mutex<BTreeSet<String>>,
+}
 
 impl Kept {
     /// Opens the parts kept below `cache`, of which no more than about `limit` bytes stay. With a limit of 0,
     /// or when the folder can't be used, nothing is found and nothing is kept.
     pub fn open(cache: &Path, limit: u64) -> Self {
-        Kept(if limit == 0 { None } else { Cache::open(&cache.join("parts"), limit).ok() })
+        let cache = if limit == 0 { None } else { Cache::open(&cache.join("parts"), limit).ok() };
+        Kept { cache, made: Mutex::default() }
     }
 
     /// The store for packed file data.
     pub fn store(&self) -> Option<&dyn erofs::Store> {
-        self.0.as_ref().map(|_| self as &dyn erofs::Store)
+        self.cache.as_ref().map(|_| self as &dyn erofs::Store)
     }
 
     /// How often values were there so far, and how often not.
     pub fn stats(&self) -> Stats {
-        self.0.as_ref().map(Cache::stats).unwrap_or_default()
+        self.cache.as_ref().map(Cache::stats).unwrap_or_default()
     }
 
-    /// The value for `key`, made by `make` unless it is kept.
-    pub fn value(&self, key: &Key, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
-        let Some(cache) = &self.0 else { return make() };
+    /// What was not kept and had to be made in this build: files of /usr, and names given to [`Kept::value`].
+    pub fn made(&self) -> BTreeSet<String> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, name: String) {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+    }
+
+    /// The value for `key`, made by `make` under the name `name` unless it is kept.
+    pub fn value(&self, name: &str, key: &Key, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+        let Some(cache) = &self.cache else { return make() };
         if let Some(value) = cache.get(key) {
             return Ok(value);
         }
         let value = make()?;
+        self.note(name.to_owned());
         cache.put(key, &value);
         Ok(value)
     }
 
     /// Keeps what is new. A full disk or a foreign folder is no reason to fail: the image is there.
     pub fn finish(self) {
-        if let Some(cache) = self.0
+        if let Some(cache) = self.cache
             && let Err(error) = cache.finish(SystemTime::now())
         {
             eprintln!("note: what this build made could not be kept for the next one: {error}");
@@ -53,11 +69,12 @@ impl Kept {
 
 impl erofs::Store for Kept {
     fn get(&self, key: &[u8; 32]) -> Option<Vec<u8>> {
-        self.0.as_ref()?.get(key)
+        self.cache.as_ref()?.get(key)
     }
 
-    fn put(&self, key: &[u8; 32], value: &[u8]) {
-        if let Some(cache) = &self.0 {
+    fn put(&self, key: &[u8; 32], path: &[u8], value: &[u8]) {
+        self.note(format!("/usr{}", String::from_utf8_lossy(path)));
+        if let Some(cache) = &self.cache {
             cache.put(key, value);
         }
     }

@@ -6,6 +6,7 @@ pub mod cli;
 mod convert;
 mod diff;
 mod dpkg;
+mod explain;
 mod guest;
 mod image;
 pub mod inspect;

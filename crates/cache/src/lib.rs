@@ -75,8 +75,8 @@ impl Cache {
                     }
                     packs.push((pack, AtomicBool::new(false)));
                 }
-                // Another build has just removed it.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                // Another build has just removed it, or it is somebody else's.
+                Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {}
                 Err(e) if e.kind() == io::ErrorKind::InvalidData => drop(fs_err::remove_file(&path)),
                 Err(e) => return Err(e),
             }

@@ -5,7 +5,7 @@
 
 use std::fs::FileTimes;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -133,6 +133,8 @@ impl Writer {
         index.extend(&MAGIC[..12]);
         self.out.write_all(&index)?;
         let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        // As readable as the trees beside it: another user's build may share the cache.
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
         file.as_file().set_times(FileTimes::new().set_modified(now))?;
         let digest = Sha256::digest(&index);
         let name: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();

@@ -27,6 +27,9 @@ pub use manifest::Manifest;
 /// Level of the initrd's zstd compression: a little smaller than the default at a second of work.
 const INITRD_LEVEL: i32 = 9;
 
+/// What the compressed initrd is called among what had to be made.
+pub(crate) const INITRD: &str = "initrd";
+
 /// What one thread takes of the initrd, in bytes.
 const INITRD_JOB: u32 = 8 << 20;
 
@@ -204,7 +207,7 @@ fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Re
     let digest = digest::sha256_hex(&archive);
     let settings = format!("initrd zstd {version} level {INITRD_LEVEL} jobs of {INITRD_JOB}");
     let key = digest::sha256(format!("{settings} {digest}").as_bytes());
-    kept.value(&key, || {
+    kept.value(INITRD, &key, || {
         // The kernel unpacks zstd with a window of at most 128 MiB; this level stays far below.
         let mut compressor = zstd::bulk::Compressor::new(INITRD_LEVEL)?;
         compressor.set_parameter(CParameter::JobSize(INITRD_JOB))?;

@@ -184,7 +184,7 @@ fn prepare<'a>(
                 }
             })?;
             if let Some(store) = store {
-                store.put(&key, &store::encode(&packed));
+                store.put(&key, &job.path, &store::encode(&packed));
             }
             packed
         }

@@ -186,7 +186,7 @@ impl Store for Memory {
         found
     }
 
-    fn put(&self, key: &[u8; 32], value: &[u8]) {
+    fn put(&self, key: &[u8; 32], _: &[u8], value: &[u8]) {
         self.values.lock().unwrap().insert(*key, value.to_vec());
     }
 }

@@ -14,8 +14,8 @@ const FORMAT: &str = "erofs extents 1";
 pub trait Store: Sync {
     /// The value for `key`, if it is here and whole.
     fn get(&self, key: &[u8; 32]) -> Option<Vec<u8>>;
-    /// Keeps `value` for `key`, or doesn't.
-    fn put(&self, key: &[u8; 32], value: &[u8]);
+    /// Keeps `value` for `key`, or doesn't. It was not there, and had to be made for the file at `path`.
+    fn put(&self, key: &[u8; 32], path: &[u8], value: &[u8]);
 }
 
 /// The key for data with this SHA-256, packed like that.

@@ -7,8 +7,8 @@ use crate::erofs::index::{
 };
 use crate::{ReadAt, Result};
 
-/// Largest index that is read, in bytes: that of a file of 64 GiB and more.
-const MAX_INDEX: u64 = 64 << 20;
+/// Largest index that is read, in bytes: that of a file of 16 GiB. Forty times as much is needed to unfold it.
+const MAX_INDEX: u64 = 8 << 20;
 
 /// Most data in one extent, in bytes, as the kernel has it.
 const MAX_EXTENT: u64 = 12 << 20;
