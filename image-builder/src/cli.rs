@@ -248,6 +248,9 @@ pub fn main() -> ExitCode {
 
 fn build_image(args: &BuildArgs) -> Result<ExitCode> {
     clean_up_on_signals()?;
+    if std::env::var_os(reproduce::SECOND).is_some() {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    }
     let (spec, text) = match check::load(&args.spec)? {
         Ok(loaded) => loaded,
         Err(code) => return Ok(code),

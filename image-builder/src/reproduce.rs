@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use twinhull_disk::{table, types};
 use twinhull_fsimg::erofs::reader::{FileType, Inode, Reader};
 use twinhull_fsimg::{Part, fat};
+use twinhull_sysutil::atomic;
 use twinhull_sysutil::command::Cmd;
 use twinhull_uki as uki;
 
@@ -18,13 +19,25 @@ use crate::cli::BuildArgs;
 const ENVIRONMENT: &[(&str, &str)] =
     &[("TZ", "Asia/Kathmandu"), ("LC_ALL", "tr_TR.UTF-8"), ("HOME", "/nonexistent"), ("USER", "somebody")];
 
+/// Set for the second build, which then ends when the first one is interrupted.
+pub(crate) const SECOND: &str = "TWINHULL_SECOND_BUILD";
+
 /// Builds the spec of `args` again, with `cache` as its cache folder, and compares the result with `image`.
 ///
 /// Returns an error that names the first difference.
 pub(crate) fn check(args: &BuildArgs, cache: &Path, image: &Path) -> Result<()> {
     let dir = tempfile::Builder::new().prefix(".reproduce-").tempdir_in(&args.out)?;
+    atomic::note_unfinished(dir.path());
+    let result = check_in(dir.path(), args, cache, image);
+    atomic::forget_unfinished(dir.path());
+    result
+}
+
+/// As [`check`], with `dir` for the second build.
+fn check_in(dir: &Path, args: &BuildArgs, cache: &Path, image: &Path) -> Result<()> {
     let program = std::env::current_exe()?;
     let mut cmd = Cmd::new("sh")
+        .env(SECOND, "1")
         .args([
             "-c",
             "umask 077; command -v taskset >/dev/null && exec taskset 1 \"$0\" \"$@\"; exec \"$0\" \"$@\"",
@@ -33,7 +46,7 @@ pub(crate) fn check(args: &BuildArgs, cache: &Path, image: &Path) -> Result<()> 
         .arg("build")
         .arg(&args.spec)
         .args(["--quiet", "--cache-limit", "0", "--offline", "--out"])
-        .arg(dir.path())
+        .arg(dir)
         .arg("--cache-dir")
         .arg(cache);
     if let Some(guest) = &args.guest_dir {
@@ -47,13 +60,13 @@ pub(crate) fn check(args: &BuildArgs, cache: &Path, image: &Path) -> Result<()> 
     }
     cmd.output().context("the second build failed")?;
     let name = image.file_name().context("the image has no name")?;
-    match difference(image, &dir.path().join(name))? {
+    match difference(image, &dir.join(name))? {
         None => {}
         Some(what) => bail!("the build is not reproducible: {what}"),
     }
     let manifest = |dir: &Path| fs_err::read(dir.join(name).with_extension("manifest.json"));
     // The image's name ends in its version, which may have dots; the manifest is named likewise.
-    if manifest(&args.out)? != manifest(dir.path())? {
+    if manifest(&args.out)? != manifest(dir)? {
         bail!("the build is not reproducible: the images are equal, their manifests are not");
     }
     Ok(())

@@ -200,3 +200,22 @@ fn cached_debian(
     step.done(&format!("{} with {} packages asked for", wanted.suite, wanted.packages.len()));
     Ok((archive, found))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_that_is_not_what_was_kept_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("tree.tar");
+        fs_err::write(&archive, "content").unwrap();
+        let right = digest::sha256_hex(b"content");
+        let finish =
+            |expected: Option<&str>| Hashing::start(&archive, expected.map(str::to_owned)).unwrap().finish();
+        assert_eq!(finish(None).unwrap(), right);
+        assert_eq!(finish(Some(&right)).unwrap(), right);
+        let error = finish(Some(&"0".repeat(64))).unwrap_err();
+        assert!(error.is::<Damaged>() && error.to_string().contains("tree.tar"), "{error}");
+    }
+}

@@ -15,14 +15,14 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.commit(mode)
 }
 
-/// Temporary files of this process, for [`remove_unfinished`].
+/// Temporary files and folders of this process, for [`remove_unfinished`].
 static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Counts `path` among what [`remove_unfinished`] removes, until [`forget_unfinished`].
+/// Counts `path`, a file or a folder with all that is in it, among what [`remove_unfinished`] removes, until [`forget_unfinished`].
 pub fn note_unfinished(path: &Path) {
     unfinished().insert(path.to_owned());
 }
@@ -32,12 +32,12 @@ pub fn forget_unfinished(path: &Path) {
     unfinished().remove(path);
 }
 
-/// Removes every unfinished file of this process: for a program that is being interrupted, where nothing
+/// Removes every unfinished file and folder of this process: for a program that is being interrupted, where nothing
 /// is dropped.
 pub fn remove_unfinished() {
     for path in std::mem::take(&mut *unfinished()) {
-        // Nothing more can be done for a file that can't be removed.
-        let _ = fs_err::remove_file(path);
+        // Nothing more can be done for what can't be removed.
+        let _ = if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) };
     }
 }
 

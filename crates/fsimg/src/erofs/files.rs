@@ -70,6 +70,12 @@ impl Job<'_> {
     fn is_last(&self) -> bool {
         self.offset + self.len == self.size
     }
+
+    /// Whether the whole file is smaller as `packed` bytes of blocks and their index than flat.
+    fn gains(&self, packed: u64) -> bool {
+        let flat = self.whole.next_multiple_of(BLOCK) + self.size - self.whole;
+        packed + index::len(self.head, self.size) < flat
+    }
 }
 
 /// A part that is ready to be written.
@@ -189,11 +195,10 @@ fn prepare<'a>(
             packed
         }
     };
-    // Of a file in one part it is known here whether it is smaller packed, its index included.
+    // Of a file in one part it is known here which form is smaller, and its data is at hand.
     let is_whole = job.len == job.size;
-    let packed_len = packed.data.len() as u64 + index::len(job.head, job.size);
-    let flat_len = job.whole.next_multiple_of(BLOCK) + job.size - job.whole;
-    let bytes = if is_whole && packed_len >= flat_len { Bytes::Plain(plain) } else { Bytes::Packed(packed) };
+    let plain_wins = is_whole && !job.gains(packed.data.len() as u64);
+    let bytes = if plain_wins { Bytes::Plain(plain) } else { Bytes::Packed(packed) };
     Ok(Part { job, digest, bytes })
 }
 
@@ -284,7 +289,7 @@ impl<'a, W: Write + Seek> Writer<'a, '_, W> {
                 }
                 Data::Flat { block, tail }
             }
-            Data::Packed { extents, .. } if Data::packed_blocks(&extents) * BLOCK >= job.whole => {
+            Data::Packed { extents, .. } if !job.gains(Data::packed_blocks(&extents) * BLOCK) => {
                 self.back_to(first)?;
                 let mut plain = job.content.open().map_err(Error::Io)?.take(job.whole);
                 let copied = std::io::copy(&mut plain, self.out)?;

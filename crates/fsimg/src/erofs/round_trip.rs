@@ -259,6 +259,8 @@ fn data_is_in_blocks_and_tails() {
     let mut tree = Tree::new();
     tree.insert("/noise", Node::file(noise(100_000, 3))).unwrap();
     tree.insert("/tail", Node::file(noise(5000, 4))).unwrap();
+    // Packed into as many blocks as its flat form has whole ones, but without that one's tail.
+    tree.insert("/words", Node::file(b"words and words, ".repeat(420))).unwrap();
     tree.insert("/zeros", Node::file(vec![0; 1 << 20])).unwrap();
     tree.insert("/empty", Node::file("")).unwrap();
     for options in [with(None, 4096), with(Some(Algorithm::Lz4), 65_536)] {
@@ -271,6 +273,7 @@ fn data_is_in_blocks_and_tails() {
             match path {
                 b"/noise" => assert!((100_000..100_000 + BLOCK).contains(&stored), "{stored}"),
                 b"/tail" => assert!((5000..=2 * BLOCK).contains(&stored), "{stored}"),
+                b"/words" if options.compression.is_some() => assert_eq!(stored, BLOCK),
                 b"/zeros" => assert!(stored <= 64 << 10, "{stored}"),
                 b"/empty" => assert_eq!(stored, 0),
                 _ => {}
