@@ -76,7 +76,11 @@ pub(crate) fn explain(id: &str, last: Option<&Value>, new: &Value, made: &BTreeS
     }
     let initrd = if made.contains(INITRD) { "compressed again, its content is new" } else { "kept" };
     let _ = writeln!(out, "The initrd was {initrd}.");
-    let files: Vec<&String> = made.iter().filter(|name| *name != INITRD).collect();
+    let (files, rest): (Vec<&String>, Vec<&String>) =
+        made.iter().filter(|name| *name != INITRD).partition(|name| name.starts_with('/'));
+    for name in rest {
+        let _ = writeln!(out, "Made again, from sources that are new: {name}.");
+    }
     if files.is_empty() {
         let _ = writeln!(out, "All file data of /usr was kept.");
         return out;
@@ -118,12 +122,13 @@ mod tests {
         assert_eq!(last(dir.path(), "box"), None);
         remember(dir.path(), "box", &old).unwrap();
         let old = last(dir.path(), "box");
-        let made = BTreeSet::from(["initrd".to_owned(), "/usr/bin/a".to_owned()]);
+        let made = BTreeSet::from(["initrd", "/usr/bin/a", "the database"].map(str::to_owned));
         let text = explain("box", old.as_ref(), &new, &made);
         for part in [
             "the kernel: 6.1 -> 6.12",
             "the compression: none -> lz4",
             "compressed again",
+            "Made again, from sources that are new: the database.",
             "again, with content or settings that are new: 1\n  /usr/bin/a",
         ] {
             assert!(text.contains(part), "{text}");

@@ -1,4 +1,4 @@
-//! Results kept from one build to the next: packed file data and the compressed initrd.
+//! Results kept from one build to the next: packed file data, databases and the compressed initrd.
 //!
 //! A cache that can't be opened or written to only costs time; the image is the same with and without it.
 
@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use twinhull_cache::{Cache, Key, Stats};
-use twinhull_fsimg::erofs;
+use twinhull_sysutil::store::Store;
 
 /// What is kept, or nothing, and what had to be made.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ impl Kept {
         Kept { cache, made: Mutex::default() }
     }
 
-    /// The store for packed file data.
-    pub fn store(&self) -> Option<&dyn erofs::Store> {
-        self.cache.as_ref().map(|_| self as &dyn erofs::Store)
+    /// The store for packed file data and databases.
+    pub fn store(&self) -> Option<&dyn Store> {
+        self.cache.as_ref().map(|_| self as &dyn Store)
     }
 
     /// How often values were there so far, and how often not.
@@ -36,7 +36,8 @@ impl Kept {
         self.cache.as_ref().map(Cache::stats).unwrap_or_default()
     }
 
-    /// What was not kept and had to be made in this build: files of /usr, and names given to [`Kept::value`].
+    /// What was not kept and had to be made in this build: files of /usr, databases, and names given to
+    /// [`Kept::value`].
     pub fn made(&self) -> BTreeSet<String> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -67,13 +68,14 @@ impl Kept {
     }
 }
 
-impl erofs::Store for Kept {
+impl Store for Kept {
     fn get(&self, key: &[u8; 32]) -> Option<Vec<u8>> {
         self.cache.as_ref()?.get(key)
     }
 
-    fn put(&self, key: &[u8; 32], path: &[u8], value: &[u8]) {
-        self.note(format!("/usr{}", String::from_utf8_lossy(path)));
+    fn put(&self, key: &[u8; 32], made: &[u8], value: &[u8]) {
+        let made = String::from_utf8_lossy(made).into_owned();
+        self.note(if made.starts_with('/') { format!("/usr{made}") } else { made });
         if let Some(cache) = &self.cache {
             cache.put(key, value);
         }

@@ -41,7 +41,7 @@ fn hardware_database_is_that_of_systemd_hwdb() {
     let tree = tree();
     let theirs = tree.read("/usr/lib/udev/hwdb.bin").unwrap();
     let version = u64::from_le_bytes(theirs[8..16].try_into().unwrap());
-    let ours = hwdb(&tree, version).unwrap().unwrap();
+    let ours = hwdb(&hwdb_sources(&tree).unwrap(), version).unwrap();
     let name = "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00";
     let query = |data: &[u8]| HwdbReader::parse(data).unwrap().query(name).unwrap();
     assert_eq!(query(&ours), query(&theirs));

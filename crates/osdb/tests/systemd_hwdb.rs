@@ -3,7 +3,7 @@
 mod common;
 
 use common::{load, run};
-use twinhull_osdb::{HwdbReader, hwdb};
+use twinhull_osdb::{HwdbReader, hwdb, hwdb_sources};
 
 const SOURCES: [(&str, &str); 4] = [
     (
@@ -32,7 +32,7 @@ fn systemd_hwdb_finds_the_same_properties() {
     }
     // Older releases name the directory through the merged-/usr link.
     std::os::unix::fs::symlink("usr/lib", dir.path().join("lib")).unwrap();
-    let ours = hwdb(&load(dir.path()), 257).unwrap().unwrap();
+    let ours = hwdb(&hwdb_sources(&load(dir.path())).unwrap(), 257).unwrap();
     let root = format!("--root={}", dir.path().display());
     let database = dir.path().join("usr/lib/udev/hwdb.bin");
     let names = [

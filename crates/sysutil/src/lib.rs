@@ -1,8 +1,9 @@
 //! What every binary needs of the host: child processes, atomic file replacement, ordered work on several
-//! threads, sizes for people.
+//! threads, keeping results, sizes for people.
 
 pub mod atomic;
 pub mod command;
 pub mod digest;
 pub mod ordered;
 pub mod size;
+pub mod store;

@@ -30,6 +30,9 @@ const INITRD_LEVEL: i32 = 9;
 /// What the compressed initrd is called among what had to be made.
 pub(crate) const INITRD: &str = "initrd";
 
+/// The file of the initrd that differs from version to version.
+const OS_RELEASE: &str = "/usr/lib/os-release";
+
 /// What one thread takes of the initrd, in bytes.
 const INITRD_JOB: u32 = 8 << 20;
 
@@ -122,6 +125,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
             overlay: guest.overlay,
             epoch: options.epoch.or(spec.image.timestamp),
         },
+        options.kept.store(),
     )?;
     let kernel = hermetic.kernel.image.read()?;
     let loader = esp::Loader::find(&hermetic.tree, arch, &kernel)?;
@@ -193,7 +197,7 @@ fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Re
         Profile::Cloud => initrd::Profile::Cloud,
         Profile::BareMetal => initrd::Profile::BareMetal,
     };
-    let tree = initrd::make(
+    let mut tree = initrd::make(
         &hermetic.tree,
         &initrd::Options {
             kernel: hermetic.kernel.version.clone(),
@@ -201,8 +205,24 @@ fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Re
             extra_modules: spec.boot.modules.clone(),
         },
     )?;
-    let mtime = u32::try_from(hermetic.epoch).unwrap_or(u32::MAX);
-    let archive = cpio::write(&tree, mtime, Vec::new())?;
+    // As old as the kernel: nobody looks at these times, and a newer file elsewhere in the tree doesn't make another
+    // initrd.
+    let mtime = u32::try_from(hermetic.kernel.time.clamp(0, hermetic.epoch.max(0))).unwrap_or(u32::MAX);
+    // What names the version is an archive of its own behind the first, as the kernel allows: a new version alone
+    // is no reason to compress everything again.
+    let mut named = Tree::new();
+    if let Some(node) = tree.remove(OS_RELEASE) {
+        named.insert(OS_RELEASE, node)?;
+    }
+    let mut packed = pack_initrd(&tree, mtime, kept)?;
+    packed.extend(pack_initrd(&named, mtime, kept)?);
+    Ok(packed)
+}
+
+/// An archive in the initrd, compressed or kept that way.
+fn pack_initrd(tree: &Tree, mtime: u32, kept: &Kept) -> Result<Vec<u8>> {
+    let room = erofs::content_len(tree) as usize * 17 / 16;
+    let archive = cpio::write(tree, mtime, Vec::with_capacity(room))?;
     let version = zstd::zstd_safe::version_number();
     let digest = digest::sha256_hex(&archive);
     let settings = format!("initrd zstd {version} level {INITRD_LEVEL} jobs of {INITRD_JOB}");

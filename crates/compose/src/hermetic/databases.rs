@@ -1,6 +1,8 @@
 //! Databases that a distribution makes at installation or at first boot, made here instead.
 
 use twinhull_osdb as osdb;
+use twinhull_sysutil::digest;
+use twinhull_sysutil::store::Store;
 use twinhull_tree::{Node, Tree};
 
 use crate::Result;
@@ -8,22 +10,23 @@ use crate::Result;
 /// Version that the hwdb names as its maker's; systemd reads but does not judge it.
 const HWDB_TOOL_VERSION: u64 = 257;
 
-/// Makes hwdb.bin, the journal catalogue, ld.so.cache and the module indexes for `kernel`.
-pub(super) fn make(tree: &mut Tree, kernel: &str) -> Result<()> {
-    if let Some(hwdb) = osdb::hwdb(tree, HWDB_TOOL_VERSION)? {
-        tree.insert("/usr/lib/udev/hwdb.bin", Node::file(hwdb))?;
-    }
-    if let Some(catalog) = osdb::catalog(tree)? {
-        tree.insert("/usr/share/factory/var/lib/systemd/catalog/database", Node::file(catalog))?;
-    }
-    let cache = osdb::ld_cache(tree)?;
-    tree.insert("/etc/ld.so.cache", Node::file(cache))?;
+/// Changes whenever the hardware database would come out otherwise from the same sources.
+const HWDB_FORMAT: &str = "hwdb 1";
+
+/// Makes hwdb.bin, the journal catalogue, ld.so.cache and the module indexes for `kernel`. The first takes longest
+/// and is kept in `store`.
+pub(super) fn make(tree: &mut Tree, kernel: &str, store: Option<&dyn Store>) -> Result<()> {
     let modules = format!("/usr/lib/modules/{kernel}");
-    if !tree.exists(format!("{modules}/modules.dep.bin")) {
-        for (name, bytes) in osdb::ModuleDb::scan(tree, kernel)?.index_files(&osdb::IndexOptions::default())?
-        {
-            tree.insert(format!("{modules}/{name}"), Node::file(bytes))?;
-        }
+    let source = &*tree;
+    let (hwdb, others) = std::thread::scope(|scope| {
+        let hwdb = scope.spawn(|| hwdb(source, store));
+        let others = others(source, kernel, &modules);
+        (hwdb.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), others)
+    });
+    let mut made = others?;
+    made.extend(hwdb?.map(|bytes| ("/usr/lib/udev/hwdb.bin".to_owned(), bytes)));
+    for (path, bytes) in made {
+        tree.insert(path, Node::file(bytes))?;
     }
     let devname = tree.read_text(format!("{modules}/modules.devname")).unwrap_or_default();
     tree.insert("/usr/lib/tmpfiles.d/00-twinhull-static-nodes.conf", Node::file(static_nodes(&devname)))?;
@@ -32,6 +35,40 @@ pub(super) fn make(tree: &mut Tree, kernel: &str) -> Result<()> {
         tree.insert("/usr/lib/modules-load.d/10-twinhull.conf", Node::file("efi_pstore\n"))?;
     }
     Ok(())
+}
+
+/// The hardware database, unless the tree has no sources of one.
+fn hwdb(tree: &Tree, store: Option<&dyn Store>) -> Result<Option<Vec<u8>>> {
+    let sources = osdb::hwdb_sources(tree)?;
+    if sources.is_empty() {
+        return Ok(None);
+    }
+    let mut key = format!("{HWDB_FORMAT} {HWDB_TOOL_VERSION}");
+    for (path, text) in &sources {
+        key.push_str(&format!("\n{} {path}", digest::sha256_hex(text)));
+    }
+    let key = digest::sha256(key.as_bytes());
+    if let Some(kept) = store.and_then(|s| s.get(&key)) {
+        return Ok(Some(kept));
+    }
+    let made = osdb::hwdb(&sources, HWDB_TOOL_VERSION)?;
+    if let Some(store) = store {
+        store.put(&key, b"the hardware database", &made);
+    }
+    Ok(Some(made))
+}
+
+/// All databases but the hardware's, with their paths.
+fn others(tree: &Tree, kernel: &str, modules: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut made = vec![("/etc/ld.so.cache".to_owned(), osdb::ld_cache(tree)?)];
+    if let Some(catalog) = osdb::catalog(tree)? {
+        made.push(("/usr/share/factory/var/lib/systemd/catalog/database".to_owned(), catalog));
+    }
+    if !tree.exists(format!("{modules}/modules.dep.bin")) {
+        let files = osdb::ModuleDb::scan(tree, kernel)?.index_files(&osdb::IndexOptions::default())?;
+        made.extend(files.into_iter().map(|(name, bytes)| (format!("{modules}/{name}"), bytes)));
+    }
+    Ok(made)
 }
 
 /// Lines of tmpfiles.d(5) for the nodes whose modules load when they are opened, as `kmod static-nodes` writes

@@ -11,6 +11,8 @@ pub struct Kernel {
     pub version: String,
     /// The bootable image.
     pub image: Content,
+    /// When that was made, seconds since 1970.
+    pub time: i64,
 }
 
 /// Takes the kernel `wanted`, or the only one, out of `tree`.
@@ -60,10 +62,11 @@ pub(super) fn take(tree: &mut Tree, wanted: Option<&str>) -> Result<Kernel> {
         });
     }
     let image = tree.read(&path)?.into();
+    let time = tree.resolve(&path)?.map_or(0, |(_, node)| node.meta.mtime.secs);
     tree.remove(&path);
     // Links to a source tree that isn't there.
     for link in ["build", "source"] {
         tree.remove(format!("{modules}/{link}"));
     }
-    Ok(Kernel { version, image })
+    Ok(Kernel { version, image, time })
 }

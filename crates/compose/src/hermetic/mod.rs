@@ -10,6 +10,7 @@ mod leftovers;
 mod presets;
 mod tmpfiles;
 
+use twinhull_sysutil::store::Store;
 use twinhull_tree::{Kind, Node, Timestamp, Tree};
 
 use crate::{Error, Result, userdb};
@@ -52,11 +53,11 @@ pub struct Hermetic {
     pub epoch: i64,
 }
 
-/// Makes `tree` hermetic.
+/// Makes `tree` hermetic; what takes long is kept in `store`.
 ///
 /// Returns [`Error::Layout`] for a tree that isn't merged-/usr or has devices or sockets in /usr, and
 /// [`Error::Lacks`] when kernel, systemd or os-release are missing.
-pub fn make(mut tree: Tree, options: &Options) -> Result<Hermetic> {
+pub fn make(mut tree: Tree, options: &Options, store: Option<&dyn Store>) -> Result<Hermetic> {
     check_layout(&tree)?;
     let kernel = kernel::take(&mut tree, options.kernel.as_deref())?;
     let removed = leftovers::remove(&mut tree);
@@ -67,7 +68,7 @@ pub fn make(mut tree: Tree, options: &Options) -> Result<Hermetic> {
     }
     let os_release = os_release(&mut tree, options)?;
     userdb::complete(&mut tree)?;
-    databases::make(&mut tree, &kernel.version)?;
+    databases::make(&mut tree, &kernel.version, store)?;
     let enabled = presets::apply(&mut tree, &options.enable)?;
     factory::make(&mut tree, options)?;
     tree.for_each_mut(|_, node| {

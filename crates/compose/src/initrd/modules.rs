@@ -3,6 +3,7 @@
 //! They are carried uncompressed: the initrd is compressed as a whole, and the boot need not unpack each.
 
 use twinhull_osdb::{IndexOptions, ModuleDb, decompress_module};
+use twinhull_sysutil::ordered;
 use twinhull_tree::{Kind, Node, Tree};
 
 use super::{Options, contents};
@@ -24,11 +25,16 @@ pub(super) fn add(os: &Tree, initrd: &mut Tree, options: &Options) -> Result<()>
     );
     let paths = db.closure(&names)?;
     let dir = db.directory();
-    for path in &paths {
+    let unpack = |path: &String| -> Result<_> {
         let packed = os.read(format!("{dir}/{path}"))?;
-        let (name, bytes) = decompress_module(path, &packed, MODULE_LIMIT)?;
+        Ok(decompress_module(path, &packed, MODULE_LIMIT)?)
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    ordered::map(workers, paths.iter(), unpack, |unpacked| {
+        let (name, bytes) = unpacked?;
         initrd.insert(format!("{dir}/{name}"), Node::file(bytes))?;
-    }
+        Ok::<_, Error>(())
+    })?;
     for (name, bytes) in db.subset(&paths)?.index_files(&IndexOptions { decompressed: true })? {
         initrd.insert(format!("{dir}/{name}"), Node::file(bytes))?;
     }

@@ -7,8 +7,9 @@ use lzzzz::{lz4, lz4_hc};
 
 use super::BLOCK;
 
-/// A Zstandard cluster is full enough when less than a SLACKth is free.
-const SLACK: usize = 512;
+/// A Zstandard cluster is full enough when less than a SLACKth is free: a fifth less work than for a 512th, in an
+/// image larger by a thousandth.
+const SLACK: usize = 40;
 
 /// How many sizes are tried for one Zstandard cluster; two or three are usual.
 const ATTEMPTS: usize = 10;
@@ -187,7 +188,9 @@ fn search(
     let mut fits = (0, 0);
     let mut misses = (src.len() + 1, None);
     let mut last = 0;
-    let mut guess = if *ratio == 0 { room.min(src.len()) } else { (room * *ratio / 256).clamp(1, src.len()) };
+    // Programs and texts shrink to a third or so.
+    let mut guess =
+        if *ratio == 0 { (3 * room).min(src.len()) } else { (room * *ratio / 256).clamp(1, src.len()) };
     for _ in 0..ATTEMPTS {
         let len = compress(&src[..guess], scratch);
         last = guess;

@@ -10,12 +10,13 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 use twinhull_sysutil::ordered;
+use twinhull_sysutil::store::Store;
 use twinhull_tree::{Content, Kind};
 
 use super::codec::{Compression, Encoder};
 use super::collect::Inode;
 use super::pack::{self, Extent, Packed, SEGMENT};
-use super::store::{self, Store};
+use super::store;
 use super::{BLOCK, Options, index};
 use crate::error::unsupported;
 use crate::{Error, Result};
@@ -169,15 +170,15 @@ fn prepare<'a>(
     compression: Option<&Compression>,
     store: Option<&dyn Store>,
 ) -> Result<Part<'a>> {
-    let mut plain = vec![0; job.len as usize];
-    job.content
-        .open_at(job.offset)
-        .and_then(|mut reader| reader.read_exact(&mut plain))
-        .map_err(|e| shrunk(&job.path, e))?;
+    let mut plain = Vec::with_capacity(job.len as usize);
+    let got = job.content.open_at(job.offset).and_then(|r| r.take(job.len).read_to_end(&mut plain));
+    if got.map_err(|e| shrunk(&job.path, e))? as u64 != job.len {
+        return Err(shrunk(&job.path, std::io::ErrorKind::UnexpectedEof.into()));
+    }
     let digest: [u8; 32] = Sha256::digest(&plain).into();
     let Some(compression) = compression else { return Ok(Part { job, digest, bytes: Bytes::Plain(plain) }) };
     let key = store::key(compression, &digest);
-    let packed = match store.and_then(|s| s.get(&key)).and_then(|bytes| store::decode(&bytes, plain.len())) {
+    let packed = match store.and_then(|s| s.get(&key)).and_then(|bytes| store::decode(bytes, plain.len())) {
         Some(packed) => packed,
         None => {
             let packed = ENCODER.with_borrow_mut(|encoder| -> Result<Packed> {

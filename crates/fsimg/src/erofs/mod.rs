@@ -24,12 +24,12 @@ mod superblock;
 
 use std::io::{Seek, SeekFrom, Write};
 
+use twinhull_sysutil::store::Store;
 use twinhull_tree::Tree;
 
 use crate::{Error, Result};
 
 pub use codec::{Algorithm, Compression};
-pub use store::Store;
 
 /// Block size in bytes; the kernel reads images whose blocks are no larger than its pages.
 pub const BLOCK: u64 = 4096;

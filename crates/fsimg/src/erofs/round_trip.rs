@@ -6,10 +6,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
+use twinhull_sysutil::store::Store;
 use twinhull_tree::{DeviceNumber, Kind, Metadata, Node, Timestamp, Tree};
 
 use super::reader::{FileType, Reader};
-use super::{Algorithm, BLOCK, Compression, Options, Store, write};
+use super::{Algorithm, BLOCK, Compression, Options, write};
 use crate::Result;
 
 fn image(tree: &Tree, options: &Options<'_>) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Where packed data can be kept from one image to the next.
+//! How packed data is kept from one image to the next.
 
 use sha2::{Digest, Sha256};
 
@@ -7,16 +7,7 @@ use super::codec::Compression;
 use super::pack::{Extent, Packed};
 
 /// Changes whenever [`super::pack`] would pack the same data otherwise.
-const FORMAT: &str = "erofs extents 1";
-
-/// Keeps values by key. Losing one costs time, nothing else; a wrong one would be a wrong image, so an
-/// implementation must notice when what it returns isn't what it was given.
-pub trait Store: Sync {
-    /// The value for `key`, if it is here and whole.
-    fn get(&self, key: &[u8; 32]) -> Option<Vec<u8>>;
-    /// Keeps `value` for `key`, or doesn't. It was not there, and had to be made for the file at `path`.
-    fn put(&self, key: &[u8; 32], path: &[u8], value: &[u8]);
-}
+const FORMAT: &str = "erofs extents 2";
 
 /// The key for data with this SHA-256, packed like that.
 pub(super) fn key(compression: &Compression, digest: &[u8; 32]) -> [u8; 32] {
@@ -39,7 +30,7 @@ pub(super) fn encode(packed: &Packed) -> Vec<u8> {
 }
 
 /// The packed form of `len` bytes of data from a store, unless it isn't one.
-pub(super) fn decode(bytes: &[u8], len: usize) -> Option<Packed> {
+pub(super) fn decode(mut bytes: Vec<u8>, len: usize) -> Option<Packed> {
     let (count, rest) = bytes.split_first_chunk::<4>()?;
     let count = u32::from_le_bytes(*count) as usize;
     let (table, data) = rest.split_at_checked(count.checked_mul(6)?)?;
@@ -56,6 +47,9 @@ pub(super) fn decode(bytes: &[u8], len: usize) -> Option<Packed> {
         .collect();
     let total: u64 = extents.iter().map(|e| u64::from(e.len)).sum();
     let blocks: u64 = extents.iter().map(|e| u64::from(e.blocks)).sum();
-    (total == len as u64 && blocks * BLOCK == data.len() as u64)
-        .then(|| Packed { extents, data: data.to_vec() })
+    if total != len as u64 || blocks * BLOCK != data.len() as u64 {
+        return None;
+    }
+    bytes.drain(..bytes.len() - (blocks * BLOCK) as usize);
+    Some(Packed { extents, data: bytes })
 }

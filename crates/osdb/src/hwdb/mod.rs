@@ -22,27 +22,38 @@ const LIMIT: u64 = 64 << 20;
 /// Longest line, in bytes.
 const LINE_LIMIT: usize = 1 << 20;
 
-/// Writes the hardware database from the `*.hwdb` files of a tree. A file in `/etc/udev/hwdb.d`
-/// hides the file of the same name in `/usr/lib/udev/hwdb.d`. `version` goes into the header's
-/// tool version field, systemd's release number (257); readers ignore it.
+/// The sources of a tree's hardware database: its `*.hwdb` files that aren't empty, as path and text, in the order
+/// in which they count. A file in `/etc/udev/hwdb.d` hides the file of the same name in `/usr/lib/udev/hwdb.d`.
 ///
-/// Lines that make no sense are skipped as `systemd-hwdb` does without `--strict`. Returns `None`
-/// when there are no sources, [`Error::TooLarge`] for a file over 64 MiB, [`Error::BadLine`] for
-/// a line over 1 MiB and [`Error::DoesNotFit`] when more than 255 different bytes follow one
-/// prefix.
-pub fn hwdb(tree: &Tree, version: u64) -> Result<Option<Vec<u8>>> {
+/// Returns [`Error::TooLarge`] for a file over 64 MiB.
+pub fn hwdb_sources(tree: &Tree) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut sources = Vec::new();
+    for path in conf_files(tree, &DIRS, ".hwdb") {
+        if let Some(text) = read_optional(tree, &path, LIMIT, "a hardware database source")?
+            && !text.is_empty()
+        {
+            sources.push((path, text));
+        }
+    }
+    Ok(sources)
+}
+
+/// Writes the hardware database from its `sources`. `version` goes into the header's tool version field, systemd's
+/// release number (257); readers ignore it.
+///
+/// Lines that make no sense are skipped as `systemd-hwdb` does without `--strict`. Returns [`Error::BadLine`] for
+/// a line over 1 MiB and [`Error::DoesNotFit`] when more than 255 different bytes follow one prefix.
+pub fn hwdb(sources: &[(String, Vec<u8>)], version: u64) -> Result<Vec<u8>> {
     let mut trie = Trie::new();
     let mut priority = 0u16;
-    for path in conf_files(tree, &DIRS, ".hwdb") {
-        let text = read_optional(tree, &path, LIMIT, "a hardware database source")?;
-        let Some(text) = text.filter(|t| !t.is_empty()) else { continue };
+    for (path, text) in sources {
         priority = priority.checked_add(1).ok_or_else(|| Error::DoesNotFit {
             database: "the hardware database",
             reason: "it has more than 65535 sources".into(),
         })?;
-        import(&mut trie, &path, priority, &text)?;
+        import(&mut trie, path, priority, text)?;
     }
-    if priority == 0 { Ok(None) } else { trie.write(version).map(Some) }
+    trie.write(version)
 }
 
 /// Puts the records of one file into the trie.
@@ -102,12 +113,12 @@ mod tests {
     use proptest::prelude::*;
     use twinhull_tree::Node;
 
-    fn built(files: &[(&str, &str)]) -> Option<Vec<u8>> {
+    fn built(files: &[(&str, &str)]) -> Vec<u8> {
         let mut tree = Tree::new();
         for (path, text) in files {
             tree.insert(path, Node::file(*text)).unwrap();
         }
-        hwdb(&tree, 257).unwrap()
+        hwdb(&hwdb_sources(&tree).unwrap(), 257).unwrap()
     }
 
     fn query(data: &[u8], modalias: &str) -> Vec<(String, String)> {
@@ -121,8 +132,7 @@ mod tests {
             ("/usr/lib/udev/hwdb.d/20-b.hwdb", "usb:v1p2\n A=2\n"),
             ("/usr/lib/udev/hwdb.d/30-c.hwdb", "usb:v1p2\n A=hidden\n"),
             ("/etc/udev/hwdb.d/30-c.hwdb", "zzz\n A=3\n"),
-        ])
-        .unwrap();
+        ]);
         let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
         assert_eq!(query(&data, "usb:v1p2"), [pair("A", "2"), pair("B", "x")]);
         assert_eq!(query(&data, "usb:v2p9"), [pair("A", "1"), pair("B", "x")]);
@@ -134,17 +144,17 @@ mod tests {
     fn nonsense_is_skipped() {
         let data =
             built(&[("/usr/lib/udev/hwdb.d/a.hwdb", " X=1\nm\n\nn\n novalue\n  =y\n A=1\nstray\n B=2\n")]);
-        let data = data.unwrap();
         assert_eq!(query(&data, "n"), [("A".to_owned(), "1".to_owned())]);
         assert!(query(&data, "m").is_empty() && query(&data, "stray").is_empty());
-        assert!(built(&[]).is_none());
-        assert!(built(&[("/etc/udev/hwdb.d/a.hwdb", "")]).is_none());
+        let mut tree = Tree::new();
+        tree.insert("/etc/udev/hwdb.d/a.hwdb", Node::file("")).unwrap();
+        assert!(hwdb_sources(&tree).unwrap().is_empty());
     }
 
     proptest! {
         #[test]
         fn damage_never_panics(at in 0usize..400, byte: u8, cut in 80usize..400, name in "[a-z:*]{0,8}") {
-            let mut data = built(&[("/etc/udev/hwdb.d/a.hwdb", "ab*\nabc\nx?\n A=1\n B=2\n")]).unwrap();
+            let mut data = built(&[("/etc/udev/hwdb.d/a.hwdb", "ab*\nabc\nx?\n A=1\n B=2\n")]);
             if let Some(b) = data.get_mut(at) { *b = byte; }
             data.truncate(cut);
             if let Ok(reader) = HwdbReader::parse(&data) {
@@ -154,7 +164,7 @@ mod tests {
 
         #[test]
         fn any_source_gives_a_readable_database(text in "([a-c*]{0,4}\n| [A-C]=[0-9]\n|\n){0,12}x") {
-            let data = built(&[("/etc/udev/hwdb.d/a.hwdb", &text)]).unwrap();
+            let data = built(&[("/etc/udev/hwdb.d/a.hwdb", &text)]);
             HwdbReader::parse(&data).unwrap().query("abc").unwrap();
         }
     }
