@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use twinhull_osdb::{
-    HwdbReader, IndexOptions, ModuleDb, catalog, hwdb, ld_cache, parse_catalog, parse_ld_cache,
+    HwdbReader, IndexOptions, ModuleDb, catalog, hwdb, hwdb_sources, ld_cache, parse_catalog, parse_ld_cache,
 };
+use twinhull_tests::{carve, hello, newer_tool, partition, tool};
 use twinhull_tree::{Tree, source};
 
 /// The default image's tree, as the distribution installed it.
@@ -71,6 +72,41 @@ fn indices_are_those_of_depmod() {
         }
         assert!(wrong.is_empty(), "by {how}, ours and theirs: {wrong:?}");
     }
+}
+
+/// The image has fewer modules than the tree; its indexes are those that depmod would write for them.
+#[test]
+fn indices_of_what_is_left_are_those_of_depmod() {
+    let dir = tempfile::tempdir().unwrap();
+    let (usr, root) = (dir.path().join("usr.erofs"), dir.path().join("root"));
+    let (offset, len) = partition("hello_1.0.0");
+    carve(&hello().path, offset, len, &usr);
+    fs_err::create_dir(&root).unwrap();
+    let extract = format!("--extract={}", root.join("usr").display());
+    newer_tool("fsck.erofs", [extract.as_str(), usr.to_str().unwrap()]).ok();
+    std::os::unix::fs::symlink("usr/lib", root.join("lib")).unwrap();
+    let version = hello().manifest["kernel"].as_str().unwrap();
+    let modules = root.join("usr/lib/modules").join(version);
+    let read = |name: &str| -> BTreeSet<String> {
+        let text = fs_err::read_to_string(modules.join(name)).unwrap();
+        // Modules that need nothing of each other are listed in any order.
+        let line = |line: &str| {
+            let (module, needs) = line.split_once(": ").unwrap_or((line, ""));
+            let needs: BTreeSet<&str> = needs.split(' ').collect();
+            format!("{module} {needs:?}")
+        };
+        text.lines().filter(|l| !l.starts_with('#')).map(line).collect()
+    };
+    let names = ["modules.dep", "modules.alias", "modules.softdep", "modules.symbols", "modules.devname"];
+    let ours = names.map(read);
+    tool("depmod", ["-b".as_ref(), root.as_os_str(), version.as_ref()]).ok();
+    for ((name, ours), theirs) in names.iter().zip(ours).zip(names.map(read)) {
+        let differ: Vec<&String> = ours.symmetric_difference(&theirs).take(5).collect();
+        assert!(differ.is_empty(), "{name}: {differ:?}");
+    }
+    let whole = ModuleDb::from_index(&tree(), version).unwrap().paths().count();
+    let left = read("modules.dep").len();
+    assert!(left < whole && left > whole / 2, "{left} of {whole}");
 }
 
 #[test]

@@ -78,6 +78,9 @@ pub struct System {
     /// Units to enable besides the base system's.
     #[serde(default)]
     pub enable: Vec<String>,
+    /// Items of the minimisation pass that stay in the image.
+    #[serde(default)]
+    pub keep: Vec<String>,
 }
 
 /// `boot:`

@@ -43,6 +43,8 @@ pub struct Manifest {
     partitions: Vec<table::Partition>,
     enabled_units: Vec<Enabled>,
     removed: Vec<String>,
+    /// What was taken out to make the image small, by item of `system.keep`.
+    minimized: BTreeMap<&'static str, Taken>,
     packages: Vec<Package>,
 }
 
@@ -50,6 +52,13 @@ pub struct Manifest {
 struct Packing {
     algorithm: String,
     cluster: u32,
+}
+
+/// Files and links, and their bytes.
+#[derive(Debug, Clone, Serialize)]
+struct Taken {
+    files: u64,
+    bytes: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -117,6 +126,12 @@ impl Manifest {
                 .map(|(target, unit)| Enabled { target: target.clone(), unit: unit.clone() })
                 .collect(),
             removed: facts.hermetic.removed.clone(),
+            minimized: facts
+                .hermetic
+                .minimized
+                .iter()
+                .map(|r| (r.item.name(), Taken { files: r.files, bytes: r.bytes }))
+                .collect(),
             packages: facts.installed.clone(),
         }
     }

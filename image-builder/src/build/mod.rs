@@ -124,12 +124,19 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
             enable: spec.system.enable.clone(),
             overlay: guest.overlay,
             epoch: options.epoch.or(spec.image.timestamp),
+            minimize: minimize(spec),
         },
         options.kept.store(),
     )?;
     let kernel = hermetic.kernel.image.read()?;
     let loader = esp::Loader::find(&hermetic.tree, arch, &kernel)?;
-    step.done(&format!("kernel {}, {} leftovers removed", hermetic.kernel.version, hermetic.removed.len()));
+    let unused: u64 = hermetic.minimized.iter().map(|r| r.bytes).sum();
+    step.done(&format!(
+        "kernel {}, {} leftovers and {} of unused files removed",
+        hermetic.kernel.version,
+        hermetic.removed.len(),
+        size::human(unused)
+    ));
 
     let step = progress.step("Composing the initrd");
     let initrd = compose_initrd(spec, &hermetic, options.kept)?;
@@ -189,6 +196,16 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
         components,
     })?;
     Ok(Unfinished { written, manifest, bill })
+}
+
+/// What is taken out of the tree: everything that can be, unless the spec keeps it. Real machines may need any driver.
+fn minimize(spec: &Spec) -> hermetic::minimize::Options {
+    let real = spec.boot.profile == Profile::BareMetal;
+    let unused = hermetic::minimize::Item::ALL.into_iter().filter(|item| !(real && item.is_hardware()));
+    hermetic::minimize::Options {
+        items: unused.filter(|item| !spec.system.keep.iter().any(|kept| kept == item.name())).collect(),
+        modules: spec.boot.modules.clone(),
+    }
 }
 
 fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Result<Vec<u8>> {
@@ -299,6 +316,23 @@ fn digest_prefix(text: &str) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_item_can_be_kept() {
+        let items = |keep: &str, profile: &str| {
+            let text = format!(
+                "image: {{id: x, version: 1}}\ntree: {{dir: .}}\nboot: {{profile: {profile}}}\nsystem: {{keep: [{keep}]}}\n"
+            );
+            minimize(&twinhull_spec::from_str(&text).unwrap()).items
+        };
+        let all = hermetic::minimize::Item::ALL;
+        assert_eq!(items("", "cloud").len(), all.len());
+        assert!(items("", "bare-metal").iter().all(|item| !item.is_hardware()));
+        for item in all {
+            let taken = items(item.name(), "virtio");
+            assert!(taken.len() == all.len() - 1 && !taken.contains(&item), "{item:?}");
+        }
+    }
 
     #[test]
     fn a_kernel_that_is_too_old_is_named() {

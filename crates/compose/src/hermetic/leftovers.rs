@@ -14,14 +14,13 @@ const EMPTIED: &[&str] = &[
     "/mnt",
     "/var/tmp",
     "/var/backups",
-    "/var/lib/apt/lists",
     "/var/lib/systemd/deb-systemd-helper-enabled",
     "/var/lib/systemd/deb-systemd-user-helper-enabled",
     "/var/lib/systemd/deb-systemd-helper-masked",
 ];
 
 /// Directories whose files go, but whose folders stay: services expect theirs (/var/log/nginx) to be there.
-const WITHOUT_FILES: &[&str] = &["/var/cache", "/var/log", "/var/spool/cron"];
+const WITHOUT_FILES: &[&str] = &["/var/log", "/var/spool/cron"];
 
 /// Files and directories that go as they are.
 const REMOVED: &[&str] = &[
@@ -115,14 +114,13 @@ mod tests {
     use twinhull_tree::Node;
 
     #[test]
-    fn identities_and_caches_go_and_are_listed() {
+    fn identities_and_logs_go_and_are_listed() {
         let mut tree = Tree::new();
         for path in [
             "/etc/machine-id",
             "/etc/ssh/ssh_host_rsa_key",
             "/etc/ssh/sshd_config",
             "/var/log/apt/history.log",
-            "/var/cache/x/y",
             "/etc/passwd",
             "/etc/passwd-",
             "/etc/x.dpkg-old",
@@ -139,14 +137,11 @@ mod tests {
                 "/etc/passwd-",
                 "/etc/ssh/ssh_host_rsa_key",
                 "/etc/x.dpkg-old",
-                "/var/cache/x/y",
                 "/var/lib/dpkg/lock",
                 "/var/log/apt/history.log"
             ]
         );
-        for kept in
-            ["/etc/ssh/sshd_config", "/etc/passwd", "/var/lib/dpkg/status", "/var/log/apt", "/var/cache/x"]
-        {
+        for kept in ["/etc/ssh/sshd_config", "/etc/passwd", "/var/lib/dpkg/status", "/var/log/apt"] {
             assert!(tree.get(kept).is_some(), "{kept}");
         }
     }

@@ -1,12 +1,13 @@
 //! Turns an OS tree into one read-only /usr that can fill every other directory by itself.
 //!
-//! Order matters: leftovers go first, then users and databases are settled, then /etc, /var, /opt, /srv
+//! Order matters: leftovers go first, then users and databases are settled, then what is of no use goes, then /etc, /var, /opt, /srv
 //! and /root become factory content with the tmpfiles fragments that put it back.
 
 mod databases;
 mod factory;
 mod kernel;
 mod leftovers;
+pub mod minimize;
 mod presets;
 mod tmpfiles;
 
@@ -34,6 +35,8 @@ pub struct Options {
     pub overlay: Tree,
     /// Latest modification time; later ones are set to this. Without it the newest under /usr counts.
     pub epoch: Option<i64>,
+    /// What is taken out to make the image small.
+    pub minimize: minimize::Options,
 }
 
 /// A hermetic /usr and what was learned while making it.
@@ -45,6 +48,8 @@ pub struct Hermetic {
     pub kernel: Kernel,
     /// Machine-specific leftovers that were removed, as paths.
     pub removed: Vec<String>,
+    /// What was taken out to make the image small.
+    pub minimized: Vec<minimize::Removed>,
     /// Units that the image starts by itself, as (target, unit).
     pub enabled: Vec<(String, String)>,
     /// os-release with image id and version.
@@ -69,6 +74,7 @@ pub fn make(mut tree: Tree, options: &Options, store: Option<&dyn Store>) -> Res
     let os_release = os_release(&mut tree, options)?;
     userdb::complete(&mut tree)?;
     databases::make(&mut tree, &kernel.version, store)?;
+    let minimized = minimize::apply(&mut tree, &kernel.version, &options.minimize)?;
     let enabled = presets::apply(&mut tree, &options.enable)?;
     factory::make(&mut tree, options)?;
     tree.for_each_mut(|_, node| {
@@ -77,7 +83,7 @@ pub fn make(mut tree: Tree, options: &Options, store: Option<&dyn Store>) -> Res
             node.meta.mtime = Timestamp { secs: epoch, nanos: 0 };
         }
     });
-    Ok(Hermetic { tree, kernel, removed, enabled, os_release, epoch })
+    Ok(Hermetic { tree, kernel, removed, minimized, enabled, os_release, epoch })
 }
 
 /// Takes out what only an initrd needs, once the initrd is made: its folder of units, and the distribution's

@@ -160,6 +160,16 @@ static SYSTEM: &[Key] = &[
         kind: Kind::List(&UNIT, Repeat::Refused),
         docs: "systemd units to enable besides the base system's, by their full names.",
     },
+    Key {
+        name: "keep",
+        aka: &["minimize", "minimise", "docs", "locales"],
+        default: Value("[]"),
+        kind: Kind::List(&ITEM, Repeat::Refused),
+        docs: "What stays in the image of what a server has no use for and is taken out otherwise: `docs` (package \
+               documentation; licences always stay), `man` (manual pages), `locales` (translations), `caches`, `sources` \
+               (of databases that are there compiled), and, unless `boot.profile` is `bare-metal`, `modules` (drivers \
+               for hardware that virtual machines don't have) and `firmware` (that no module asks for).",
+    },
 ];
 
 static BOOT: &[Key] = &[
@@ -335,6 +345,15 @@ static COMPRESSION: Text = Text {
     words: "none, lz4, lz4hc:1 to lz4hc:12, or zstd:1 to zstd:22",
     example: "zstd:9",
     explain: rules::compression,
+};
+
+static ITEM: Text = Text {
+    noun: "something that can be kept",
+    pattern: "^(docs|man|locales|caches|sources|modules|firmware)$",
+    max: 16,
+    words: "docs, man, locales, caches, sources, modules or firmware",
+    example: "man",
+    explain: rules::item,
 };
 
 static HOSTNAME: Text = Text {

@@ -126,6 +126,19 @@ pub(super) fn compression(text: &str) -> Option<Problem> {
     }
 }
 
+pub(super) fn item(text: &str) -> Option<Problem> {
+    let meant = match text.to_ascii_lowercase().as_str() {
+        "doc" | "documentation" | "info" => "docs",
+        "manual" | "manuals" | "manpages" | "man-pages" => "man",
+        "locale" | "translations" | "languages" | "i18n" => "locales",
+        "cache" => "caches",
+        "hwdb" | "catalog" | "databases" => "sources",
+        "module" | "drivers" | "kernel-modules" => "modules",
+        _ => return None,
+    };
+    Problem::with_hint("has another name here", format!("write {meant:?}"))
+}
+
 pub(super) fn unit(text: &str) -> Option<Problem> {
     let Some((stem, suffix)) = text.rsplit_once('.') else {
         return Problem::with_hint("has no suffix", format!("write \"{text}.service\""));
