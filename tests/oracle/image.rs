@@ -138,12 +138,12 @@ fn inspect_agrees_and_names_a_flipped_byte() {
     assert!(ran.stdout.contains("does not match its hash"), "{}", ran.text());
 }
 
-/// Same input, same bytes: under another user, umask, time zone, locale, CPU count and folder.
+/// Same input, same bytes: under another user, umask, time zone, locale, CPU count and folder. Without privileges, any
+/// way to get some, user namespaces, and network.
 #[test]
 fn a_second_build_gives_the_same_bytes_as_user_nobody() {
     let spec = twinhull_tests::top().join("examples/hello.yaml");
     let tree = hello_tree();
-    let cache = tree.parent().unwrap().parent().unwrap();
     let dir = tempfile::Builder::new().prefix("twinhull-nobody-").tempdir_in("/var/tmp").unwrap();
     // Everything nobody needs, in a place nobody can read, whatever the checkout's folder allows.
     let copy = |from: &std::path::Path, to: &str| {
@@ -158,7 +158,11 @@ fn a_second_build_gives_the_same_bytes_as_user_nobody() {
         copy(&twinhull_tests::bin_dir().join(name), name);
     }
     let spec = copy(&spec, "hello.yaml");
-    copy(cache, "cache");
+    // The tree alone: nothing is kept from other builds.
+    fs_err::create_dir_all(dir.path().join("cache/trees")).unwrap();
+    for path in [tree.clone(), tree.with_extension("sha256")] {
+        copy(&path, &format!("cache/trees/{}", path.file_name().unwrap().display()));
+    }
     let out = dir.path().join("out");
     fs_err::create_dir_all(&out).unwrap();
     tool("chmod", ["-R", "a+rX", dir.path().to_str().unwrap()]).ok();
@@ -167,7 +171,9 @@ fn a_second_build_gives_the_same_bytes_as_user_nobody() {
     if rustix::process::geteuid().is_root() {
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
     }
-    command.args(["--no-new-privs", "taskset", "-c", "0", "sh", "-c", "umask 077; exec \"$@\"", "sh"]);
+    command.args(["--no-new-privs", "bwrap", "--dev-bind", "/", "/"]);
+    command.args(["--unshare-user", "--disable-userns", "--assert-userns-disabled", "--unshare-net"]);
+    command.args(["taskset", "-c", "0", "sh", "-c", "umask 077; exec \"$@\"", "sh"]);
     command
         .arg(bin)
         .arg("build")
@@ -180,5 +186,32 @@ fn a_second_build_gives_the_same_bytes_as_user_nobody() {
     for name in ["hello_1.0.0.raw", "hello_1.0.0.manifest.json", "hello_1.0.0.spdx.json"] {
         let ours = hello().path.with_file_name(name);
         tool("cmp", [ours.as_os_str(), out.join(name).as_os_str()]).ok();
+    }
+}
+
+/// An archive and the folder it was unpacked to give the same disk, and so does a build in which everything is kept.
+#[test]
+fn archive_and_folder_give_the_same_bytes() {
+    assert!(rustix::process::geteuid().is_root(), "only root can unpack a tree with its owners");
+    let dir = tempfile::Builder::new().prefix("twinhull-folder-").tempdir_in("/var/tmp").unwrap();
+    let archive = hello_tree();
+    let tree = dir.path().join("tree");
+    fs_err::create_dir(&tree).unwrap();
+    let unpack = ["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf"];
+    run(Command::new("tar").args(unpack).arg(&archive).arg("-C").arg(&tree)).ok();
+    let text = fs_err::read_to_string(twinhull_tests::top().join("examples/hello.yaml")).unwrap();
+    let (head, rest) = text.split_once("tree:").unwrap();
+    let (_, system) = rest.split_once("system:").unwrap();
+    let mut images = Vec::new();
+    for (name, source) in [("archive", format!("tar: {}", archive.display())), ("folder", "dir: tree".into())]
+    {
+        let spec = dir.path().join(format!("{name}.yaml"));
+        fs_err::write(&spec, format!("{head}tree:\n  {source}\nsystem:{system}")).unwrap();
+        let out = dir.path().join(name);
+        run(program("image-builder").arg("build").arg(&spec).arg("--quiet").arg("--out").arg(&out)).ok();
+        images.push(out.join("hello_1.0.0.raw"));
+    }
+    for image in &images {
+        tool("cmp", [hello().path.as_os_str(), image.as_os_str()]).ok();
     }
 }

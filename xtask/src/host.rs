@@ -35,6 +35,7 @@ const DEMO: &[Need] = &[
 /// For the foreign checks of the tests.
 const TEST: &[Need] = &[
     need("bmaptool", &["bmap-tools"]),
+    need("bwrap", &["bubblewrap"]),
     need("bootctl", &["systemd-boot-tools", "systemd-boot"]),
     need("debugfs", &["e2fsprogs"]),
     need("depmod", &["kmod"]),
