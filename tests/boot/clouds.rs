@@ -8,7 +8,7 @@ const KEY: &str =
 #[test]
 fn hetzner() {
     let _guard = alone();
-    let guest = Guest::new();
+    let guest = Guest::in_format("raw.zst");
     let key = guest.file("key.pub", KEY);
     let guest =
         guest.args(["--disk-size", "6G", "--cloud", "hetzner", "--hostname", "boxy", "--ssh-key", &key]);
@@ -57,7 +57,7 @@ fn hetzner() {
 #[test]
 fn nocloud_with_user_data() {
     let _guard = alone();
-    let guest = Guest::new();
+    let guest = Guest::in_format("gcp");
     let user_data = guest.file(
         "user-data",
         "#twinhull\nusers:\n  - name: ninji\n    ssh-keys: [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJ6ZQmcQY4xJ6Dlw2vU9dSn0CUIVfZsQ0B2xXyT1Abc n\"]\n\

@@ -12,7 +12,7 @@ use crate::support::{Guest, alone, values};
 #[test]
 fn a_second_boot_keeps_var_and_loses_etc() {
     let _guard = alone();
-    let guest = Guest::new();
+    let guest = Guest::in_format("vhd");
     let overlay = guest.dir.path().join("disk.qcow2").display().to_string();
     let guest = guest.args(["--persist", &overlay]);
     let facts = "systemctl is-system-running --wait; echo id=$(cat /etc/machine-id); \
@@ -80,7 +80,7 @@ fn altered_data_can_not_be_read() {
 #[test]
 fn a_second_disk_with_the_same_labels_is_not_touched() {
     let _guard = alone();
-    let guest = Guest::new();
+    let guest = Guest::in_format("bmap");
     let other = guest.dir.path().join("other.raw");
     tool("cp", ["--sparse=always".as_ref(), hello().path.as_os_str(), other.as_os_str()]).ok();
     // Same labels, other identifiers: another machine's disk, attached for rescue.

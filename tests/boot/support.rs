@@ -30,6 +30,42 @@ impl Guest {
         Guest { dir, image, args: Vec::new() }
     }
 
+    /// The default image in an output format, which is unpacked by the tools that people would use. Tests that need any
+    /// disk take different ones, so that each format boots.
+    pub(crate) fn in_format(format: &str) -> Self {
+        let guest = Guest::new();
+        let at = |name: &str| guest.dir.path().join(name);
+        let (file, image) = match format {
+            "gcp" => ("hello.tar.gz", "disk.raw"),
+            "raw.zst" => ("hello.raw.zst", "hello.raw"),
+            "bmap" => ("hello.raw.bmap", "copy.raw"),
+            "qcow2" | "vmdk" | "vhd" => ("hello.disk", "hello.disk"),
+            _ => panic!("there is no format {format}"),
+        };
+        let mut convert = program("image-builder");
+        convert
+            .arg("convert")
+            .arg(&hello().path)
+            .args(["--quiet", "--format", format, "--out"])
+            .arg(at(file));
+        run(&mut convert).ok();
+        let mut unpack = match format {
+            "gcp" => Command::new("tar"),
+            "raw.zst" => Command::new("zstd"),
+            "bmap" => Command::new("bmaptool"),
+            _ => Command::new("true"),
+        };
+        match format {
+            "gcp" => unpack.arg("-xzSf").arg(at(file)).arg("-C").arg(guest.dir.path()),
+            "raw.zst" => unpack.args(["-dq", "-o"]).arg(at(image)).arg(at(file)),
+            "bmap" => unpack.arg("copy").arg("--bmap").arg(at(file)).arg(&hello().path).arg(at(image)),
+            _ => &mut unpack,
+        };
+        run(&mut unpack).ok();
+        let image = at(image);
+        Guest { image, ..guest }
+    }
+
     pub(crate) fn args<const N: usize>(mut self, args: [&str; N]) -> Self {
         self.args.extend(args.map(str::to_owned));
         self

@@ -1,7 +1,7 @@
 //! Disks: the overlay that keeps the image untouched, and the formats of what is attached.
 
 use std::ffi::OsString;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -14,6 +14,8 @@ pub(crate) enum Format {
     Raw,
     Qcow2,
     Vmdk,
+    /// With its footer at the end, as fixed VHDs have it.
+    Vhd,
 }
 
 impl Format {
@@ -23,10 +25,11 @@ impl Format {
             Format::Raw => "raw",
             Format::Qcow2 => "qcow2",
             Format::Vmdk => "vmdk",
+            Format::Vhd => "vpc",
         }
     }
 
-    /// Tells the format by the first bytes of the file.
+    /// Tells the format by the first bytes of the file, or by those of its last 512.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let mut file = fs_err::File::open(path)?;
         let mut magic = Vec::new();
@@ -34,6 +37,12 @@ impl Format {
         Ok(match magic.as_slice() {
             b"QFI\xfb" => Format::Qcow2,
             b"KDMV" => Format::Vmdk,
+            _ if file.metadata()?.len() > 512 => {
+                file.seek(SeekFrom::End(-512))?;
+                let mut cookie = [0; 8];
+                file.read_exact(&mut cookie)?;
+                if &cookie == b"conectix" { Format::Vhd } else { Format::Raw }
+            }
             _ => Format::Raw,
         })
     }
@@ -144,7 +153,7 @@ fn reuse(image: &Path, path: &Path, disk_size: Option<u64>) -> Result<()> {
 fn virtual_size(path: &Path, format: Format) -> Result<u64> {
     match format {
         Format::Raw => Ok(fs_err::metadata(path)?.len()),
-        Format::Qcow2 | Format::Vmdk => {
+        Format::Qcow2 | Format::Vmdk | Format::Vhd => {
             info(path, format)?["virtual-size"].as_u64().context("qemu-img does not name the image's size")
         }
     }
@@ -174,6 +183,18 @@ mod tests {
         let image = dir.join("an image,1.raw");
         fs_err::write(&image, vec![7; 1 << 20]).unwrap();
         image
+    }
+
+    #[test]
+    fn a_vhd_can_be_the_image() {
+        let dir = tempfile::tempdir().unwrap();
+        let vhd = dir.path().join("image.vhd");
+        let args = ["convert", "-O", "vpc", "-o", "subformat=fixed,force_size=on"];
+        Cmd::new(qemu_img().unwrap()).args(args).arg(image(dir.path())).arg(&vhd).output().unwrap();
+        assert_eq!(Format::of(&vhd).unwrap(), Format::Vhd);
+        let path = dir.path().join("disk.qcow2");
+        overlay(&vhd, &path, false, None).unwrap();
+        assert!(path.exists());
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! The peer's tools are trixie's, run offline in a chroot with the tree unpacked, owners and all, and an initrd that is
 //! given to it ready made: making one is work that only we do here. It knows no incremental build, so what changed
 //! makes no difference to it. Three cases for us: nothing kept from earlier builds, one file changed since the last
-//! one, all files of one package changed.
+//! one, all files of one package changed. The last one is also held against mkosi, which keeps the installed tree and
+//! the initrd from one run to the next; see [`super::mkosi`].
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,6 +16,7 @@ use twinhull_fsimg::erofs::reader::Reader;
 use twinhull_sysutil::command::Cmd;
 
 use super::chart;
+use super::mkosi::Mkosi;
 use super::peer;
 use super::report::{self, Pair};
 use crate::paths;
@@ -27,6 +29,9 @@ const CLUSTER: u32 = 65_536;
 const PACKAGE: &str = "openssh-server";
 
 const CASES: [&str; 3] = ["cold", "changed_file", "changed_package"];
+
+/// The last case against mkosi with a warm cache.
+const MKOSI: &str = "mkosi_warm";
 
 /// One run of a whole build.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +46,9 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
     let bin = paths::build_programs()?;
     let (_, archive) = peer::our_image(&bin)?;
     let bench = Bench::prepare(bin, &archive)?;
-    let (mut wall, mut cpu, mut memory) = (vec![Vec::new(); 3], vec![Vec::new(); 3], Vec::new());
+    let mkosi = Mkosi::prepare(&bench.work.join("defs"))?;
+    // The fourth case is mkosi's.
+    let (mut wall, mut cpu, mut memory) = (vec![Vec::new(); 4], vec![Vec::new(); 4], Vec::new());
     let mut size = None;
     for n in 0..=pairs {
         for (case, name) in CASES.iter().enumerate() {
@@ -56,6 +63,17 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
                 cpu[case].push(Pair { ours: ours.cpu, peer: theirs.cpu });
                 memory.push(Pair { ours: ours.memory_mib, peer: theirs.memory_mib });
             }
+            if *name == "changed_package" {
+                let theirs = bench.measure(&mkosi.argv("always"))?;
+                if n > 0 {
+                    eprintln!(
+                        "==> pair {n} of {pairs}, mkosi: {:.2} s against {:.2} s",
+                        ours.wall, theirs.wall
+                    );
+                    wall[3].push(Pair { ours: ours.wall, peer: theirs.wall });
+                    cpu[3].push(Pair { ours: ours.cpu, peer: theirs.cpu });
+                }
+            }
         }
     }
     let (ours, theirs) = size.context("there were no runs")?;
@@ -64,7 +82,7 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
     if json {
         let mut ratios = serde_json::json!({ "size": report::ratio(&sizes), "peak_memory_mib": peak });
         let mut runs = Vec::new();
-        for (case, name) in CASES.iter().enumerate() {
+        for (case, name) in CASES.iter().chain(&[MKOSI]).enumerate() {
             ratios[*name] = report::ratio(&wall[case]).into();
             runs.push(serde_json::json!({ "case": name, "wall_s": report::json(&wall[case]), "cpu_s": report::json(&cpu[case]) }));
         }
@@ -75,7 +93,7 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
             COMPRESSION.0
         );
         println!("{}", report::head());
-        for (case, name) in CASES.iter().enumerate() {
+        for (case, name) in CASES.iter().chain(&[MKOSI]).enumerate() {
             println!("{}", report::row(&format!("{name}, wall"), "s", &wall[case]));
             println!("{}", report::row(&format!("{name}, CPU"), "s", &cpu[case]));
         }
@@ -85,6 +103,7 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
     if let Some(path) = svg {
         let bars: Vec<(&str, Pair)> = CASES
             .iter()
+            .chain(&[MKOSI])
             .zip(&wall)
             .map(|(name, pairs)| {
                 let median = |of: fn(&Pair) -> f64| report::median(pairs.iter().map(of).collect());
@@ -96,7 +115,7 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
             chart::bars(
                 "Seconds from a tree to a finished disk",
                 "Twinhull",
-                "repart + mkfs.erofs + ukify",
+                "repart + mkfs.erofs + ukify; mkosi",
                 &bars,
             ),
         )?;
@@ -190,8 +209,10 @@ impl Bench {
         let (head, rest) = hello.split_once("tree:").context("hello.yaml has no tree")?;
         let (_, system) = rest.split_once("system:").context("hello.yaml has no system")?;
         let (name, level) = COMPRESSION;
+        // The peer packs the whole tree; so do we.
         let spec = format!(
-            "{head}tree:\n  tar: tree.tar\ndisk:\n  compression: \"{name}:{level}\"\n  cluster: {}K\nsystem:{system}",
+            "{head}tree:\n  tar: tree.tar\ndisk:\n  compression: \"{name}:{level}\"\n  cluster: {}K\n\
+             system:\n  keep: [docs, man, locales, caches, sources, modules, firmware]{system}",
             CLUSTER >> 10
         );
         fs_err::write(self.work.join("spec.yaml"), spec)?;

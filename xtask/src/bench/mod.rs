@@ -3,6 +3,7 @@
 mod boot;
 mod build;
 mod chart;
+mod mkosi;
 mod peer;
 mod report;
 
@@ -23,7 +24,8 @@ enum What {
     /// Boot time: start of PID 1 in the initrd to multi-user.target, against the same tree and kernel with a
     /// dracut initrd and Debian's defaults
     Boot(Options),
-    /// Build time from a tree archive, against systemd-repart, mkfs.erofs and ukify on the same tree
+    /// Build time from a tree archive, against systemd-repart, mkfs.erofs and ukify on the same tree, and
+    /// against mkosi's whole run with a warm cache
     Build {
         #[command(flatten)]
         options: Options,
