@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use twinhull_compose::{hermetic, initrd};
 use twinhull_disk::types::Arch;
-use twinhull_fsimg::{cpio, erofs};
-use twinhull_spec::{Emergency, Profile, Spec};
+use twinhull_fsimg::{Format, cpio, erofs};
+use twinhull_spec::{Emergency, Filesystem, Profile, Spec};
 use twinhull_sysutil::{digest, size};
 use twinhull_tree::Tree;
 use uuid::Uuid;
@@ -150,6 +150,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
         epoch: hermetic.epoch,
         esp,
         usr: &usr,
+        format: format(spec),
         compression: compression(spec, &hermetic.kernel.version)?,
         kept: options.kept,
         uki,
@@ -198,6 +199,7 @@ fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Re
         &initrd::Options {
             kernel: hermetic.kernel.version.clone(),
             profile,
+            filesystem: format(spec).name(),
             extra_modules: spec.boot.modules.clone(),
         },
     )?;
@@ -217,12 +219,20 @@ fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Re
     })
 }
 
+/// The file system of /usr.
+fn format(spec: &Spec) -> Format {
+    match spec.disk.filesystem {
+        Filesystem::Erofs => Format::Erofs,
+        Filesystem::Ext4 => Format::Ext4,
+    }
+}
+
 /// How /usr is compressed, if it is.
 ///
 /// Returns an error when the tree's `kernel` release can't read it.
 fn compression(spec: &Spec, kernel: &str) -> Result<Option<erofs::Compression>> {
     let wanted = spec.disk.compression.as_deref().unwrap_or(DEFAULT_COMPRESSION);
-    if wanted == "none" {
+    if wanted == "none" || format(spec) == Format::Ext4 {
         return Ok(None);
     }
     let algorithm: erofs::Algorithm =
@@ -243,13 +253,14 @@ fn compression(spec: &Spec, kernel: &str) -> Result<Option<erofs::Compression>> 
 
 /// The kernel command line without the root hash.
 fn cmdline(spec: &Spec) -> Vec<String> {
+    // Named, the file system isn't probed.
+    let filesystem = format!("mount.usrfstype={}", format(spec).name());
     let mut words: Vec<String> = [
         "root=tmpfs",
         "rootflags=mode=0755",
         // Loop devices are made when somebody asks for one; the kernel would begin with eight for udev to look at.
         "loop.max_loop=0",
-        // Named, the file system is neither probed nor looked up an fsck for, which EROFS doesn't have.
-        "mount.usrfstype=erofs",
+        &filesystem,
         "console=tty0",
         "console=ttyS0,115200",
         "quiet",
