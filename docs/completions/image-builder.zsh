@@ -67,7 +67,7 @@ _arguments "${_arguments_options[@]}" : \
 '--size[Show where the bytes of /usr went\: by folder, kind of file, package, and the largest files]' \
 '-h[Print help]' \
 '--help[Print help]' \
-':image -- The disk image; with --size also a plain EROFS image:_files' \
+':image -- The disk image; with --size also a plain EROFS or ext4 image:_files' \
 && ret=0
 ;;
 (convert)
@@ -101,7 +101,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
 '--help[Print help]' \
-':image -- The disk image, or a plain EROFS image:_files' \
+':image -- The disk image, or a plain EROFS or ext4 image:_files' \
 && ret=0
 ;;
 (schema)

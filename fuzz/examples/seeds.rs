@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Write};
 
-use twinhull_fsimg::{erofs, verity};
+use twinhull_fsimg::{erofs, ext4, verity};
 use twinhull_tree::{DeviceNumber, Kind, Node, Tree};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,6 +30,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let len = erofs::write(&tree, &options, &mut out, &mut |_| ())?;
         put("erofs", packing.split(':').next().unwrap_or(packing), &out.into_inner()[..len as usize])?;
     }
+
+    let mut out = Cursor::new(Vec::new());
+    ext4::write(&tree, &ext4::Options { uuid: [7; 16], build_time: 0 }, &mut out, &mut |_| ())?;
+    put("ext4", "small", out.get_ref())?;
 
     let volume = twinhull_fuzz::file(&[0; 64 << 10]);
     fatfs::format_volume(&mut &volume, fatfs::FormatVolumeOptions::new())?;

@@ -123,7 +123,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
                   image-builder inspect out/box_1.0.0.raw\n  \
                   image-builder inspect out/box_1.0.0.raw --size --svg size.svg")]
 struct InspectArgs {
-    /// The disk image; with --size also a plain EROFS image
+    /// The disk image; with --size also a plain EROFS or ext4 image
     image: PathBuf,
     /// Print the result as JSON on standard output
     #[arg(long)]
@@ -165,7 +165,7 @@ struct ConvertArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Images are disk images (the first slot that is filled) or plain EROFS images. Modification times and \
+    after_help = "Images are disk images (the first slot that is filled) or plain EROFS or ext4 images. Modification times and \
                         the root hash are not compared. Packages are those of the dpkg database in the image, or else of \
                         the manifest beside it.\n\n\
                         Exit codes: 0 no differences, 1 differences, 2 failure or wrong arguments.\n\n\
@@ -195,7 +195,7 @@ struct DiffArgs {
                         image-builder sbom out/box_1.0.0.raw > box_1.0.0.spdx.json"
 )]
 struct SbomArgs {
-    /// The disk image, or a plain EROFS image
+    /// The disk image, or a plain EROFS or ext4 image
     image: PathBuf,
 }
 

@@ -7,8 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use twinhull_disk::{table, types};
-use twinhull_fsimg::erofs::reader::{FileType, Inode, Reader};
-use twinhull_fsimg::{Part, fat};
+use twinhull_fsimg::{FileSystem, FileType, Inode, Part, fat};
 use twinhull_sysutil::atomic;
 use twinhull_sysutil::command::Cmd;
 use twinhull_uki as uki;
@@ -141,10 +140,10 @@ fn usr_difference(
     partition: &table::Partition,
 ) -> Result<Option<String>> {
     let open = |file: &std::fs::File| -> Result<_> {
-        Ok(Reader::new(Part::new(file.try_clone()?, partition.offset, partition.size)?)?)
+        Ok(FileSystem::new(Part::new(file.try_clone()?, partition.offset, partition.size)?)?)
     };
     let (a, b) = (open(a)?, open(b)?);
-    let list = |reader: &Reader<Part>| -> Result<Vec<(Vec<u8>, Inode)>> {
+    let list = |reader: &FileSystem<Part>| -> Result<Vec<(Vec<u8>, Inode)>> {
         let mut all = Vec::new();
         reader.walk(|path, inode| -> twinhull_fsimg::Result<()> {
             all.push((path.to_vec(), inode.clone()));

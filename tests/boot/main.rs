@@ -5,6 +5,7 @@
 
 mod clouds;
 mod disks;
+mod ext4;
 mod failures;
 mod formats;
 mod support;

@@ -293,7 +293,7 @@ fn diff_of_what_is_no_image() {
     let case = Case::new();
     let file = case.spec("not a disk");
     for (old, new, words) in [
-        (file.as_path(), Path::new("/nowhere.raw"), "neither an EROFS image nor a disk image"),
+        (file.as_path(), Path::new("/nowhere.raw"), "neither a disk image nor an EROFS or ext4 image"),
         (Path::new("/nowhere.raw"), file.as_path(), "/nowhere.raw"),
     ] {
         let ran = run(program("image-builder").arg("diff").arg(old).arg(new));

@@ -1,13 +1,11 @@
 //! EROFS as erofs-utils reads it: every kind of entry comes back as it went in.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
-use std::sync::Arc;
 
 use twinhull_fsimg::{Part, erofs};
 use twinhull_tests::tool;
-use twinhull_tree::{Content, DeviceNumber, FileData, Kind, Metadata, Node, Timestamp, Tree};
+use twinhull_tests::trees::{compare, crowded_tree, odd_tree, plain_node, sparse_tree};
+use twinhull_tree::{Kind, Tree};
 
 /// Every way to store data that the erofs-utils of Debian 12 read, and Zstandard, which 1.8 reads.
 const PACKINGS: [(&str, u32); 8] = [
@@ -39,97 +37,6 @@ fn fsck(image: &Path, extract: Option<&Path>) -> String {
     let text = twinhull_tests::newer_tool("fsck.erofs", args).ok().text();
     assert!(!text.contains("<E>") && !text.contains("<W>"), "{text}");
     text
-}
-
-fn odd_tree() -> Tree {
-    let mut tree = Tree::new();
-    let meta = |mode| Metadata {
-        mode,
-        uid: 1000,
-        gid: 100_000,
-        mtime: Timestamp { secs: 1_600_000_000, nanos: 123_456_789 },
-        ..Metadata::default()
-    };
-    let mut put = |path: &str, mode, kind| tree.insert(path, Node { meta: meta(mode), kind }).unwrap();
-    for size in [0, 1, 4000, 4031, 4032, 4033, 4095, 4096, 4097, 8191, 12_289, 3_000_000] {
-        put(&format!("/sizes/{size}"), 0o4755, Kind::file(vec![(size % 251) as u8; size]));
-    }
-    // Words, noise and zeros in turn, so that extents of all kinds follow each other.
-    let (mut mixed, mut state) = (Vec::new(), 1_u64);
-    for n in 0..60_usize {
-        mixed.extend(b"what compresses well ".iter().cycle().take(n * 1500));
-        mixed.extend((0..n * 300).map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        }));
-        mixed.extend(std::iter::repeat_n(0, n * 2000));
-    }
-    put("/mixed", 0o644, Kind::file(mixed.clone()));
-    put("/mixed again", 0o600, Kind::file(mixed.clone()));
-    put("/long", 0o644, Kind::file(mixed.repeat(3)));
-    for n in 0..3000 {
-        put(&format!("/many/a file with number {n:05}"), 0o644, Kind::file(format!("{n}")));
-    }
-    put(&format!("/names/{}", "n".repeat(255)), 0o600, Kind::file("long"));
-    put("/links/sym", 0o777, Kind::Symlink(b"../sizes/1".to_vec()));
-    put("/links/long", 0o777, Kind::Symlink(vec![b'x'; 4090]));
-    put("/special/fifo", 0o600, Kind::Fifo);
-    put("/special/null", 0o666, Kind::CharDevice(DeviceNumber { major: 1, minor: 3 }));
-    put("/special/disk", 0o660, Kind::BlockDevice(DeviceNumber { major: 259, minor: 70_000 }));
-    put("/empty", 0o1777, Kind::directory());
-    let shared = Arc::new(FileData { content: Content::from("one file, many names") });
-    for n in 0..50 {
-        put(&format!("/hard/{n}"), 0o640, Kind::File(shared.clone()));
-    }
-    let mut node = Node { meta: meta(0o755), kind: Kind::file("ping") };
-    node.meta.xattrs = BTreeMap::from([
-        (b"security.capability".to_vec(), vec![1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-        (b"user.note".to_vec(), b"hello".to_vec()),
-        (b"user.big".to_vec(), vec![b'b'; 5000]),
-    ]);
-    tree.insert("/xattr/ping", node).unwrap();
-    tree
-}
-
-/// Compares an extracted folder with the tree: names, kinds, content, owners, modes, times, links.
-fn compare(tree: &Tree, dir: &Path, root: bool) {
-    for (path, node) in tree.walk() {
-        let shown = String::from_utf8_lossy(&path).into_owned();
-        let at = dir.join(shown.trim_start_matches('/'));
-        let stat = fs_err::symlink_metadata(&at).unwrap();
-        let kind = stat.file_type();
-        match &node.kind {
-            Kind::Directory(entries) => {
-                assert_eq!(fs_err::read_dir(&at).unwrap().count(), entries.len(), "{shown}")
-            }
-            Kind::File(data) => {
-                assert!(
-                    fs_err::read(&at).unwrap() == data.content.read().unwrap(),
-                    "{shown} in {}",
-                    dir.display()
-                );
-            }
-            Kind::Symlink(target) => {
-                assert_eq!(fs_err::read_link(&at).unwrap().as_os_str().as_encoded_bytes(), target, "{shown}")
-            }
-            Kind::CharDevice(d) => {
-                assert!(kind.is_char_device() && rustix::fs::minor(stat.rdev()) == d.minor, "{shown}")
-            }
-            Kind::BlockDevice(d) => {
-                assert!(kind.is_block_device() && rustix::fs::minor(stat.rdev()) == d.minor, "{shown}")
-            }
-            Kind::Fifo => assert!(kind.is_fifo(), "{shown}"),
-            Kind::Socket => assert!(kind.is_socket(), "{shown}"),
-        }
-        if root && shown != "/" {
-            assert_eq!((stat.uid(), stat.gid()), (node.meta.uid, node.meta.gid), "{shown}");
-            if !kind.is_symlink() {
-                // erofs-utils 1.5 loses setuid; a boot test sees it through the kernel's own EROFS.
-                assert_eq!(stat.mode() & 0o777, u32::from(node.meta.mode) & 0o777, "{shown}");
-                assert_eq!(stat.mtime(), node.meta.mtime.secs, "{shown}");
-            }
-        }
-    }
 }
 
 #[test]
@@ -211,26 +118,12 @@ fn the_image_of_the_default_tree_is_accepted() {
     assert!(listed.stdout.contains("libc.so.6"), "{}", listed.stdout);
 }
 
-fn plain_node(kind: Kind) -> Node {
-    let mtime = Timestamp { secs: 1_600_000_000, nanos: 5 };
-    Node { meta: Metadata { mtime, ..Metadata::root(0o644) }, kind }
-}
-
 /// Many names, long names, names that are no text, many links, large attributes.
 #[test]
 fn extreme_names_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let (image, out) = (dir.path().join("image"), dir.path().join("out"));
-    let mut tree = Tree::new();
-    for n in 0..100_000 {
-        tree.insert(format!("/crowd/{n}"), plain_node(Kind::file(vec![]))).unwrap();
-    }
-    let shared = Arc::new(FileData { content: Content::from("one") });
-    for n in 0..20_000 {
-        tree.insert(format!("/links/{n}"), plain_node(Kind::File(shared.clone()))).unwrap();
-    }
-    tree.insert(b"/odd/\xff\xfe\x01 \n".as_slice(), plain_node(Kind::file("not UTF-8"))).unwrap();
-    tree.insert(format!("/odd/{}", "x".repeat(255)), plain_node(Kind::file("long"))).unwrap();
+    let mut tree = crowded_tree();
     let mut big = plain_node(Kind::file("attributes"));
     big.meta.xattrs.insert(b"user.big".to_vec(), vec![b'v'; 65_535]);
     tree.insert("/odd/attributes", big).unwrap();
@@ -260,14 +153,7 @@ fn extreme_names_come_back() {
 fn a_sparse_file_of_gigabytes_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let (image, sparse) = (dir.path().join("image"), dir.path().join("sparse"));
-    let file = fs_err::File::create(&sparse).unwrap();
-    file.set_len(5 << 30).unwrap();
-    for at in [3 << 30, (5 << 30) - 4] {
-        std::os::unix::fs::FileExt::write_all_at(file.file(), b"word", at).unwrap();
-    }
-    let mut tree = Tree::new();
-    let content = Content::Host { path: sparse.clone(), len: 5 << 30 };
-    tree.insert("/sparse", plain_node(Kind::File(Arc::new(FileData { content })))).unwrap();
+    let tree = sparse_tree(&sparse);
     for (packing, limit) in [(PACKINGS[0], 4 << 20), (PACKINGS[2], 48 << 20)] {
         write(&tree, &image, packing);
         let length = fs_err::metadata(&image).unwrap().len();

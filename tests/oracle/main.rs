@@ -7,4 +7,5 @@ mod databases;
 mod differences;
 mod erofs;
 mod export;
+mod ext4;
 mod image;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+pub mod trees;
+
 /// A finished child process.
 #[derive(Debug)]
 pub struct Ran {

@@ -54,3 +54,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub(crate) fn unsupported(path: &[u8], reason: impl Into<String>) -> Error {
     Error::Unsupported { path: String::from_utf8_lossy(path).into_owned(), reason: reason.into() }
 }
+
+/// A file that became shorter between planning and writing.
+pub(crate) fn shrunk(path: &[u8], error: std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => {
+            unsupported(path, "it became shorter while the image was being written; build again")
+        }
+        _ => error.into(),
+    }
+}

@@ -34,6 +34,9 @@ pub(crate) fn check(root: &Node, value: &Value, report: &mut Report<'_>) {
             )
             .hint("set system.hostname");
     }
+    if text("/disk/filesystem") == Some("ext4") {
+        packing_of_ext4(root, report);
+    }
     if let Some(words) = value.pointer("/boot/cmdline").and_then(Value::as_array)
         && let Some(node) = root.get("boot").and_then(|boot| boot.get("cmdline"))
     {
@@ -44,6 +47,24 @@ pub(crate) fn check(root: &Node, value: &Value, report: &mut Report<'_>) {
             report
                 .add(Code::TooLong, &node.span, "boot.cmdline", message)
                 .hint("the kernel reads 2048, and the builder's own words need room");
+        }
+    }
+}
+
+/// ext4 knows no compression.
+fn packing_of_ext4(root: &Node, report: &mut Report<'_>) {
+    let Some(disk) = root.get("disk") else { return };
+    for key in ["compression", "cluster"] {
+        if let (Some(node), Some(filesystem)) = (disk.get(key), disk.get("filesystem")) {
+            report
+                .add(
+                    Code::Conflict,
+                    &node.span,
+                    &format!("disk.{key}"),
+                    format!("disk.{key} and disk.filesystem exclude each other: ext4 can't be compressed"),
+                )
+                .related(&filesystem.span, "ext4 is asked for here")
+                .hint(format!("remove disk.{key}, or set disk.filesystem to erofs"));
         }
     }
 }

@@ -129,10 +129,23 @@ pub struct Disk {
     pub esp: Option<String>,
     /// Each usr slot.
     pub usr: Option<String>,
+    /// File system of the usr slots.
+    pub filesystem: Filesystem,
     /// How /usr is compressed: `none` or an algorithm with its level.
     pub compression: Option<String>,
     /// Largest cluster of compressed data.
     pub cluster: Option<String>,
     /// Room for /var in the image file itself.
     pub var: Option<String>,
+}
+
+/// `disk.filesystem:`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filesystem {
+    /// EROFS.
+    #[default]
+    Erofs,
+    /// ext4, never compressed.
+    Ext4,
 }

@@ -67,6 +67,20 @@ fn image() {
 }
 
 #[test]
+fn ext4_is_not_compressed() {
+    let text =
+        format!("{GOOD_IMAGE}{GOOD_TREE}disk:\n  filesystem: ext4\n  compression: none\n  cluster: 64K\n");
+    let found = parse("spec", &text, None).unwrap_err();
+    let places: Vec<_> = found.items.iter().map(|i| (i.code, i.place.line, i.place.column)).collect();
+    let first = text.lines().position(|l| l.contains("compression")).unwrap() + 1;
+    assert_eq!(places, [(Code::Conflict, first, 16), (Code::Conflict, first + 1, 12)]);
+    assert!(found.items[0].message.contains("ext4 can't be compressed"), "{}", found.items[0].message);
+    let hint = found.items[1].hint.as_deref().unwrap_or_default();
+    assert!(hint.contains("remove disk.cluster"), "{hint}");
+    assert!(parse("spec", &text.replace("ext4", "erofs"), None).is_ok());
+}
+
+#[test]
 fn labels_that_are_too_long_come_with_numbers() {
     let text = format!("image:\n  id: a-rather-long-name-1\n  version: 2026.08.01\n{GOOD_TREE}");
     let found = parse("spec", &text, None).unwrap_err();

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use twinhull_disk::types::Arch;
 use twinhull_disk::{Layout, derive_uuid, slot, table};
-use twinhull_fsimg::{erofs, fat, verity};
+use twinhull_fsimg::{Format, erofs, ext4, fat, verity};
 use twinhull_spec::Spec;
 use twinhull_sysutil::atomic::Replacement;
 use twinhull_sysutil::{digest, size};
@@ -29,6 +29,7 @@ pub(super) struct Plan<'a> {
     /// Size of the ESP in bytes, behind which usr begins.
     pub(super) esp: u64,
     pub(super) usr: &'a Tree,
+    pub(super) format: Format,
     pub(super) compression: Option<erofs::Compression>,
     pub(super) kept: &'a Kept,
     pub(super) uki: Uki<'a>,
@@ -57,6 +58,27 @@ impl Written {
     }
 }
 
+/// Writes /usr, and returns its length in bytes.
+fn write_usr<W: Write + Seek>(
+    plan: &Plan<'_>,
+    out: &mut W,
+    progress: &mut dyn FnMut(u64),
+) -> twinhull_fsimg::Result<u64> {
+    let uuid = derive_uuid(plan.seed, plan.format.name()).into_bytes();
+    let build_time = u64::try_from(plan.epoch).unwrap_or(0);
+    match plan.format {
+        Format::Erofs => {
+            let options = erofs::Options {
+                compression: plan.compression,
+                store: plan.kept.store(),
+                ..erofs::Options::new(uuid, build_time)
+            };
+            erofs::write(plan.usr, &options, out, progress)
+        }
+        Format::Ext4 => ext4::write(plan.usr, &ext4::Options { uuid, build_time }, out, progress),
+    }
+}
+
 /// Writes the image beside `path`; dropped without [`Written::commit`] it vanishes.
 pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result<Written> {
     let (id, version) = (&plan.spec.image.id, &plan.spec.image.version);
@@ -66,20 +88,16 @@ pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result
     let mut output = Replacement::new(path)?;
     let file = output.as_file_mut()?;
 
-    let step = progress.bytes("Writing /usr as EROFS", erofs::content_len(plan.usr));
+    let name = match plan.format {
+        Format::Erofs => "EROFS",
+        Format::Ext4 => "ext4",
+    };
+    let step = progress.bytes(&format!("Writing /usr as {name}"), twinhull_fsimg::content_len(plan.usr));
     let before = plan.kept.stats();
     let mut out = BufWriter::with_capacity(1 << 20, &mut *file);
     out.seek(SeekFrom::Start(start.usr(0)))?;
-    let options = erofs::Options {
-        compression: plan.compression,
-        store: plan.kept.store(),
-        ..erofs::Options::new(
-            derive_uuid(plan.seed, "erofs").into_bytes(),
-            u64::try_from(plan.epoch).unwrap_or(0),
-        )
-    };
-    let len = erofs::write(plan.usr, &options, &mut out, &mut |done| step.position(done))
-        .context("/usr can't become an EROFS image")?;
+    let len = write_usr(plan, &mut out, &mut |done| step.position(done))
+        .with_context(|| format!("/usr can't become an {name} image"))?;
     out.flush()?;
     drop(out);
     let layout = sizes::layout(plan.spec, plan.esp, len)?;

@@ -34,6 +34,8 @@ pub struct Manifest {
     root_hash: String,
     cmdline: String,
     usr_length: u64,
+    /// What the kernel calls the file system of /usr.
+    usr_filesystem: &'static str,
     /// Algorithm, level and largest cluster in bytes of the usr image; `null` when it isn't compressed.
     usr_compression: Option<Packing>,
     uki: Artefact,
@@ -105,6 +107,7 @@ impl Manifest {
             root_hash: digest::hex(&facts.written.root_hash),
             cmdline: facts.written.cmdline.clone(),
             usr_length: facts.written.usr_len,
+            usr_filesystem: facts.plan.format.name(),
             usr_compression: facts
                 .plan
                 .compression

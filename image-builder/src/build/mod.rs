@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use twinhull_compose::{hermetic, initrd};
 use twinhull_disk::types::Arch;
-use twinhull_fsimg::{cpio, erofs};
-use twinhull_spec::{Emergency, Profile, Spec};
+use twinhull_fsimg::{Format, cpio, erofs};
+use twinhull_spec::{Emergency, Filesystem, Profile, Spec};
 use twinhull_sysutil::{digest, size};
 use twinhull_tree::Tree;
 use uuid::Uuid;
@@ -161,6 +161,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
         epoch: hermetic.epoch,
         esp,
         usr: &usr,
+        format: format(spec),
         compression: compression(spec, &hermetic.kernel.version)?,
         kept: options.kept,
         uki,
@@ -219,6 +220,7 @@ fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Re
         &initrd::Options {
             kernel: hermetic.kernel.version.clone(),
             profile,
+            filesystem: format(spec).name(),
             extra_modules: spec.boot.modules.clone(),
         },
     )?;
@@ -238,7 +240,7 @@ fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Re
 
 /// An archive in the initrd, compressed or kept that way.
 fn pack_initrd(tree: &Tree, mtime: u32, kept: &Kept) -> Result<Vec<u8>> {
-    let room = erofs::content_len(tree) as usize * 17 / 16;
+    let room = twinhull_fsimg::content_len(tree) as usize * 17 / 16;
     let archive = cpio::write(tree, mtime, Vec::with_capacity(room))?;
     let version = zstd::zstd_safe::version_number();
     let digest = digest::sha256_hex(&archive);
@@ -254,12 +256,20 @@ fn pack_initrd(tree: &Tree, mtime: u32, kept: &Kept) -> Result<Vec<u8>> {
     })
 }
 
+/// The file system of /usr.
+fn format(spec: &Spec) -> Format {
+    match spec.disk.filesystem {
+        Filesystem::Erofs => Format::Erofs,
+        Filesystem::Ext4 => Format::Ext4,
+    }
+}
+
 /// How /usr is compressed, if it is.
 ///
 /// Returns an error when the tree's `kernel` release can't read it.
 fn compression(spec: &Spec, kernel: &str) -> Result<Option<erofs::Compression>> {
     let wanted = spec.disk.compression.as_deref().unwrap_or(DEFAULT_COMPRESSION);
-    if wanted == "none" {
+    if wanted == "none" || format(spec) == Format::Ext4 {
         return Ok(None);
     }
     let algorithm: erofs::Algorithm =
@@ -280,13 +290,14 @@ fn compression(spec: &Spec, kernel: &str) -> Result<Option<erofs::Compression>> 
 
 /// The kernel command line without the root hash.
 fn cmdline(spec: &Spec) -> Vec<String> {
+    // Named, the file system isn't probed.
+    let filesystem = format!("mount.usrfstype={}", format(spec).name());
     let mut words: Vec<String> = [
         "root=tmpfs",
         "rootflags=mode=0755",
         // Loop devices are made when somebody asks for one; the kernel would begin with eight for udev to look at.
         "loop.max_loop=0",
-        // Named, the file system is neither probed nor looked up an fsck for, which EROFS doesn't have.
-        "mount.usrfstype=erofs",
+        &filesystem,
         "console=tty0",
         "console=ttyS0,115200",
         "quiet",

@@ -55,7 +55,7 @@ pub(crate) struct Report {
 #[derive(Debug, Serialize)]
 struct Facts {
     path: String,
-    /// `disk` or `erofs`.
+    /// `disk`, `erofs` or `ext4`.
     kind: &'static str,
     id: Option<String>,
     version: Option<String>,
@@ -106,16 +106,20 @@ impl Side {
         let uki = image.boot.as_ref().and_then(|b| b.uki.as_ref());
         let facts = Facts {
             path: path.display().to_string(),
-            kind: if image.label.is_some() || image.root_hash.is_some() { "disk" } else { "erofs" },
+            kind: if image.label.is_some() || image.root_hash.is_some() {
+                "disk"
+            } else {
+                image.reader.format().name()
+            },
             id: from_os("IMAGE_ID").or_else(|| Some(image.label.as_ref()?.0.clone())),
             version: from_os("IMAGE_VERSION").or_else(|| Some(image.label.as_ref()?.1.clone())),
             kernel: uki.and_then(|u| u.kernel.clone()).or_else(|| kernel(&snapshot)),
             root_hash: image.root_hash.clone(),
-            compression: image.reader.algorithms.clone(),
+            compression: image.reader.algorithms().to_vec(),
             packages_from,
             sizes: Sizes {
                 total: image.length,
-                usr: image.reader.length,
+                usr: image.reader.length(),
                 content: files::content(&snapshot),
                 uki: uki.map(|u| u.length),
             },

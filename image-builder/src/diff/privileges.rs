@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use twinhull_fsimg::erofs::reader::FileType;
+use twinhull_fsimg::FileType;
 
 use super::changes::{Item, respects};
 use super::users::{Group, User};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde::Serialize;
-use twinhull_fsimg::erofs::reader::FileType;
+use twinhull_fsimg::FileType;
 
 use super::changes::{Item, respects};
 use crate::image::snapshot::{Entry, Snapshot};

@@ -1,5 +1,5 @@
 //! A finished image, read for `diff`, `sbom` and `inspect --size`: its /usr, what boots it, and the manifest
-//! beside it. Disk images and plain EROFS images are taken; nothing needs privileges.
+//! beside it. Disk images and plain EROFS or ext4 images are taken; nothing needs privileges.
 
 pub(crate) mod boot;
 pub(crate) mod capability;
@@ -11,16 +11,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use twinhull_disk::{slot, table, types};
-use twinhull_fsimg::Part;
-use twinhull_fsimg::erofs::reader::Reader;
+use twinhull_fsimg::{FileSystem, Format, Part};
 use twinhull_sysutil::digest;
 
 use boot::Boot;
 
-/// Where an EROFS superblock has its magic number, in bytes.
-const EROFS_MAGIC_AT: u64 = 1024;
-/// The magic number itself, little-endian 0xe0f5e1e2.
-const EROFS_MAGIC: [u8; 4] = [0xe2, 0xe1, 0xf5, 0xe0];
 /// Largest manifest that is read, in bytes.
 const MAX_MANIFEST: u64 = 64 << 20;
 
@@ -32,7 +27,7 @@ pub(crate) struct Image {
     /// Length of the file in bytes.
     pub(crate) length: u64,
     /// The file system that is mounted at `prefix`.
-    pub(crate) reader: Reader<Part>,
+    pub(crate) reader: FileSystem<Part>,
     /// Image name and version by the slot's label, when this is a disk.
     pub(crate) label: Option<(String, String)>,
     /// dm-verity root hash by the slot's UUIDs, when this is a disk.
@@ -46,21 +41,21 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Opens the disk image or EROFS image at `path`.
+    /// Opens the disk image, or the EROFS or ext4 image, at `path`.
     ///
     /// Of a disk, the first slot that is filled counts: slot A unless a machine has moved on.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = fs_err::File::open(path)?;
         let length = file.metadata()?.len();
-        let file = file.into_file();
-        let mut image = if is_erofs(&file) {
-            let reader = Reader::new(Part::new(file, 0, length)?)
-                .with_context(|| format!("{} can't be read", path.display()))?;
+        let part = Part::new(file.try_clone()?.into_file(), 0, length)?;
+        let mut image = if Format::of(&part).is_some() {
+            let reader =
+                FileSystem::new(part).with_context(|| format!("{} can't be read", path.display()))?;
             let notes = Vec::new();
             let path = path.to_owned();
             Image { path, length, reader, label: None, root_hash: None, boot: None, manifest: None, notes }
         } else {
-            Self::open_disk(path, file, length)?
+            Self::open_disk(path, file.into_file(), length)?
         };
         image.manifest = image.read_manifest();
         Ok(image)
@@ -69,7 +64,7 @@ impl Image {
     fn open_disk(path: &Path, file: File, length: u64) -> Result<Self> {
         let shown = path.display();
         let table = table::read(path, &file)
-            .with_context(|| format!("{shown} is neither an EROFS image nor a disk image"))?;
+            .with_context(|| format!("{shown} is neither a disk image nor an EROFS or ext4 image"))?;
         let of = |role| table.partitions.iter().filter(move |p| types::name(p.kind) == Some(role));
         let found = of("usr").enumerate().find(|(_, p)| p.label != slot::EMPTY);
         let Some((index, usr)) = found else {
@@ -99,7 +94,7 @@ impl Image {
             notes.push(format!("{shown} has no ESP"));
         }
         let label = slot::parse_label(&usr.label).map(|(id, version)| (id.to_owned(), version.to_owned()));
-        let reader = Reader::new(Part::new(file, usr.offset, usr.size)?)
+        let reader = FileSystem::new(Part::new(file, usr.offset, usr.size)?)
             .with_context(|| format!("the usr partition of {shown} can't be read"))?;
         Ok(Image { path: path.to_owned(), length, reader, label, root_hash, boot, manifest: None, notes })
     }
@@ -124,12 +119,6 @@ impl Image {
         self.notes.push(format!("{} {problem} and is not used", path.display()));
         None
     }
-}
-
-fn is_erofs(file: &File) -> bool {
-    use std::os::unix::fs::FileExt;
-    let mut magic = [0; 4];
-    file.read_exact_at(&mut magic, EROFS_MAGIC_AT).is_ok() && magic == EROFS_MAGIC
 }
 
 /// The value of a field of os-release(5).
@@ -171,9 +160,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs_err::write(file.path(), vec![0; 10_000]).unwrap();
         let error = format!("{:#}", Image::open(file.path()).unwrap_err());
-        assert!(error.contains("neither an EROFS image nor a disk image"), "{error}");
+        assert!(error.contains("neither a disk image nor an EROFS or ext4 image"), "{error}");
         let mut bytes = vec![0xff; 10_000];
-        bytes[1024..1028].copy_from_slice(&EROFS_MAGIC);
+        bytes[1024..1028].copy_from_slice(&0xe0f5_e1e2_u32.to_le_bytes());
         fs_err::write(file.path(), bytes).unwrap();
         let error = format!("{:#}", Image::open(file.path()).unwrap_err());
         assert!(error.contains("EROFS at offset 1024"), "{error}");

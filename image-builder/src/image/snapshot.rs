@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use twinhull_fsimg::erofs::reader::{FileType, Inode};
+use twinhull_fsimg::{FileType, Inode};
 use twinhull_sysutil::digest;
 use twinhull_tree::{DeviceNumber, Timestamp};
 
@@ -206,7 +206,7 @@ impl Taker<'_> {
             size: if inode.kind == FileType::Directory { 0 } else { inode.size },
             sha256: self.digest(inode)?,
             target,
-            device: device.then(|| inode.device()),
+            device: device.then_some(inode.device),
             capabilities,
             attributes,
         })
@@ -247,7 +247,7 @@ pub(crate) fn kind_name(kind: FileType) -> &'static str {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use twinhull_fsimg::erofs;
+    use twinhull_fsimg::{erofs, ext4};
     use twinhull_tree::{Node, Tree};
 
     /// An image of `tree` in a file that lives as long as the first value.
@@ -283,6 +283,33 @@ pub(crate) mod tests {
         assert_eq!(names, [b"a".as_slice(), b"b", b"c", b"loop"]);
         let file = &snapshot.entries[b"/usr/share/doc/a/copyright".as_slice()];
         assert_eq!(file.sha256.as_deref(), Some(digest::sha256_hex(b"text").as_str()));
+    }
+
+    #[test]
+    fn the_file_system_makes_no_difference() {
+        let mut tree = Tree::new();
+        let mut ping = Node::program("ping".repeat(3000));
+        let capability = vec![1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        ping.meta.xattrs.insert(b"security.capability".to_vec(), capability);
+        ping.meta.xattrs.insert(b"user.note".to_vec(), vec![1; 500]);
+        tree.insert("/bin/ping", ping).unwrap();
+        tree.insert("/bin/ping4", Node::symlink("ping")).unwrap();
+        tree.insert("/lib/os-release", Node::file("ID=x\n")).unwrap();
+        let (dir, erofs) = image(&tree);
+        let path = dir.path().join("usr.ext4");
+        let mut file = fs_err::File::create(&path).unwrap();
+        let options = ext4::Options { uuid: [1; 16], build_time: 1_700_000_000 };
+        ext4::write(&tree, &options, &mut file, &mut |_| ()).unwrap();
+        let ext4 = Image::open(&path).unwrap();
+        let take = |image: &Image| {
+            let mut snapshot = Snapshot::take(image, true).unwrap();
+            assert_eq!(snapshot.os_release(image).unwrap(), "ID=x\n");
+            // All else must be the same.
+            snapshot.entries.values_mut().for_each(|e| e.number = 0);
+            format!("{snapshot:?}")
+        };
+        assert_eq!(take(&erofs), take(&ext4));
+        assert!(take(&ext4).contains("cap_net_raw"), "{}", take(&ext4));
     }
 
     #[test]

@@ -228,7 +228,7 @@ pub(crate) fn of_image(path: &Path) -> Result<String> {
         file: image.root_hash.is_some().then(|| format!("{id}_{version}.raw")),
         id,
         version,
-        epoch: i64::try_from(image.reader.build_time).unwrap_or(0),
+        epoch: i64::try_from(image.reader.build_time()).unwrap_or(0),
         root_hash: image.root_hash.clone(),
         uki_sha256: image.boot.as_ref().and_then(|b| Some(b.uki.as_ref()?.sha256.clone())),
         programs,

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use twinhull_fsimg::erofs::reader::FileType;
+use twinhull_fsimg::FileType;
 
 use crate::image::snapshot::Snapshot;
 use crate::image::{Image, shown};
@@ -138,8 +138,8 @@ pub(crate) fn measure(path: &Path) -> Result<Report> {
     Ok(Report {
         format: FORMAT,
         image: path.display().to_string(),
-        length: image.reader.length,
-        metadata: image.reader.length.saturating_sub(total.stored),
+        length: image.reader.length(),
+        metadata: image.reader.length().saturating_sub(total.stored),
         total,
         tree: tree(&folders),
         kinds: by_size(kinds),

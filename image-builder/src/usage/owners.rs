@@ -34,7 +34,7 @@ pub(super) fn read(image: &Image, snapshot: &Snapshot) -> Result<Option<BTreeMap
                 let places = [Some(path.to_owned()), moved.map(|(_, to)| format!("{to}{path}"))];
                 for place in places.into_iter().flatten() {
                     let found = snapshot.entries.get(place.as_bytes());
-                    if found.is_some_and(|e| e.kind != twinhull_fsimg::erofs::reader::FileType::Directory) {
+                    if found.is_some_and(|e| e.kind != twinhull_fsimg::FileType::Directory) {
                         owners.entry(place.into_bytes()).or_insert_with(|| package.to_owned());
                     }
                 }

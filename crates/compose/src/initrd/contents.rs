@@ -29,9 +29,8 @@ impl Profile {
     }
 }
 
-/// Without these no image boots.
-pub(super) const REQUIRED_MODULES: &[&str] =
-    &["dm_verity", "erofs", "loop", "ext4", "vfat", "nls_ascii", "nls_cp437"];
+/// Without these and the file system of /usr no image boots.
+pub(super) const REQUIRED_MODULES: &[&str] = &["dm_verity", "loop", "ext4", "vfat", "nls_ascii", "nls_cp437"];
 
 const VIRTIO: &[&str] = &[
     "virtio_pci",

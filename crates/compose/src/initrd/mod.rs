@@ -20,6 +20,8 @@ pub struct Options {
     pub kernel: String,
     /// Which machines' drivers go in.
     pub profile: Profile,
+    /// Kernel module of the file system that /usr has.
+    pub filesystem: &'static str,
     /// Further kernel modules by name.
     pub extra_modules: Vec<String>,
 }

@@ -17,7 +17,8 @@ const MODULE_LIMIT: u64 = 64 << 20;
 /// Returns the database's error for an unknown module of the required ones or of the spec's.
 pub(super) fn add(os: &Tree, initrd: &mut Tree, options: &Options) -> Result<()> {
     let db = ModuleDb::from_index(os, &options.kernel)?;
-    let mut names: Vec<String> = contents::REQUIRED_MODULES.iter().map(|n| (*n).to_owned()).collect();
+    let required = contents::REQUIRED_MODULES.iter().chain([&options.filesystem]);
+    let mut names: Vec<String> = required.map(|n| (*n).to_owned()).collect();
     names.extend(options.extra_modules.iter().cloned());
     // A driver that this kernel doesn't have is no error, an unknown name in the spec is.
     names.extend(
@@ -45,7 +46,7 @@ pub(super) fn add(os: &Tree, initrd: &mut Tree, options: &Options) -> Result<()>
     }
     // These have no hardware to announce them. Without loop devices systemd-repart would make file systems in a
     // temporary file and copy them.
-    let always = "dm_mod\ndm_verity\nerofs\nloop\n";
+    let always = format!("dm_mod\ndm_verity\n{}\nloop\n", options.filesystem);
     initrd.insert("/usr/lib/modules-load.d/twinhull.conf", Node::file(always))?;
     for path in &paths {
         if initrd

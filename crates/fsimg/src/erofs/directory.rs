@@ -1,17 +1,7 @@
 //! Directories as bytes: blocks of sorted entries, each with its names behind it.
 
 use super::BLOCK;
-
-/// One directory entry before it is packed.
-#[derive(Debug)]
-pub(super) struct Entry<'a> {
-    /// Name in the directory.
-    pub(super) name: &'a [u8],
-    /// Index into the plan's inodes.
-    pub(super) target: usize,
-    /// Directory entry type.
-    pub(super) file_type: u8,
-}
+use crate::numbered::Entry;
 
 const DIRENT: usize = 12;
 

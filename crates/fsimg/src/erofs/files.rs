@@ -18,7 +18,7 @@ use super::collect::Inode;
 use super::pack::{self, Extent, Packed, SEGMENT};
 use super::store;
 use super::{BLOCK, Options, index};
-use crate::error::unsupported;
+use crate::error::shrunk;
 use crate::{Error, Result};
 
 /// Files from this length on, in bytes, are searched for zeros when data isn't compressed.
@@ -348,14 +348,4 @@ pub(super) fn pad(out: &mut impl Write, len: u64) -> Result<()> {
     let missing = len.next_multiple_of(BLOCK) - len;
     out.write_all(&[0; BLOCK as usize][..missing as usize])?;
     Ok(())
-}
-
-/// A file that became shorter between planning and writing.
-pub(super) fn shrunk(path: &[u8], error: std::io::Error) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => {
-            unsupported(path, "it became shorter while the image was being written; build again")
-        }
-        _ => error.into(),
-    }
 }

@@ -1,9 +1,9 @@
 //! Inodes and inline attributes as bytes.
 
-use twinhull_tree::{DeviceNumber, Kind, Metadata, Node, Timestamp};
+use twinhull_tree::{Metadata, Node, Timestamp};
 
-use crate::Result;
 use crate::error::unsupported;
+use crate::{Result, unix};
 
 /// All data in whole blocks of its own.
 pub(super) const FLAT_PLAIN: u16 = 0;
@@ -11,19 +11,6 @@ pub(super) const FLAT_PLAIN: u16 = 0;
 pub(super) const FLAT_INLINE: u16 = 2;
 /// Chunks of equal size, each with a block address or none, when it is a hole.
 pub(super) const CHUNKS: u16 = 4;
-
-/// File type bits and directory entry type of a kind.
-pub(super) fn types(kind: &Kind) -> (u16, u8) {
-    match kind {
-        Kind::File(_) => (0o100_000, 1),
-        Kind::Directory(_) => (0o040_000, 2),
-        Kind::CharDevice(_) => (0o020_000, 3),
-        Kind::BlockDevice(_) => (0o060_000, 4),
-        Kind::Fifo => (0o010_000, 5),
-        Kind::Socket => (0o140_000, 6),
-        Kind::Symlink(_) => (0o120_000, 7),
-    }
-}
 
 /// The two sizes of inodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +72,7 @@ pub(super) fn encode(node: &Node, place: &Placement, xattr_len: usize) -> Vec<u8
     let mut out = Vec::with_capacity(64);
     out.extend((version | place.data_layout << 1).to_le_bytes());
     out.extend(icount.to_le_bytes());
-    out.extend((types(&node.kind).0 | meta.mode & 0o7777).to_le_bytes());
+    out.extend((unix::types(&node.kind).0 | meta.mode & 0o7777).to_le_bytes());
     match place.form {
         Form::Compact => {
             out.extend((place.links as u16).to_le_bytes());
@@ -114,35 +101,18 @@ pub(super) fn encode(node: &Node, place: &Placement, xattr_len: usize) -> Vec<u8
     out
 }
 
-/// A device number as the kernel's `new_encode_dev` packs it.
-pub(super) fn encode_device(device: DeviceNumber) -> u32 {
-    (device.minor & 0xff) | (device.major & 0xfff) << 8 | (device.minor & !0xff) << 12
-}
-
 /// The inline attributes of an inode; empty when it has none. Length is a multiple of four.
 pub(super) fn encode_xattrs(path: &[u8], meta: &Metadata) -> Result<Vec<u8>> {
-    const PREFIXES: [(&[u8], u8); 5] = [
-        (b"system.posix_acl_access", 2),
-        (b"system.posix_acl_default", 3),
-        (b"user.", 1),
-        (b"trusted.", 4),
-        (b"security.", 6),
-    ];
     if meta.xattrs.is_empty() {
         return Ok(Vec::new());
     }
     let mut out = vec![0; 12];
     for (name, value) in &meta.xattrs {
         let shown = String::from_utf8_lossy(name);
-        let (suffix, index) = PREFIXES
-            .iter()
-            .find_map(|(prefix, index)| Some((name.strip_prefix(*prefix)?, *index)))
-            .ok_or_else(|| unsupported(path, format!("EROFS has no name space for the attribute {shown}")))?;
-        let name_len = u8::try_from(suffix.len())
-            .map_err(|_| unsupported(path, format!("the attribute name {shown} is too long")))?;
+        let (suffix, index) = unix::split_attribute(path, name, "EROFS")?;
         let value_len = u16::try_from(value.len())
             .map_err(|_| unsupported(path, format!("the attribute {shown} has more than 65535 bytes")))?;
-        out.extend([name_len, index]);
+        out.extend([suffix.len() as u8, index]);
         out.extend(value_len.to_le_bytes());
         out.extend(suffix);
         out.extend(value);

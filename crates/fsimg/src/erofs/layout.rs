@@ -8,10 +8,11 @@ use std::io::{Read, Write};
 use twinhull_tree::Kind;
 
 use super::collect::Inode;
-use super::files::{self, Data, block_number, pad, write_blocks};
+use super::files::{Data, block_number, pad, write_blocks};
 use super::inode::{self, CHUNKS, FLAT_INLINE, FLAT_PLAIN, Placement};
 use super::{BLOCK, Options, directory, index};
-use crate::{Error, Result};
+use crate::error::shrunk;
+use crate::{Error, Result, unix};
 
 /// Node numbers count these units from the start of the metadata.
 pub(super) const SLOT: u64 = 32;
@@ -126,7 +127,7 @@ pub(super) fn write_inodes(
 fn encode(inodes: &[Inode<'_>], number: usize, options: &Options<'_>, start: u64) -> Result<Vec<u8>> {
     let inode = &inodes[number];
     let (data_layout, union) = match (&inode.node.kind, &inode.data) {
-        (Kind::CharDevice(d) | Kind::BlockDevice(d), _) => (FLAT_PLAIN, inode::encode_device(*d)),
+        (Kind::CharDevice(d) | Kind::BlockDevice(d), _) => (FLAT_PLAIN, unix::encode_device(*d)),
         (_, Data::Flat { block, tail }) => (if *tail > 0 { FLAT_INLINE } else { FLAT_PLAIN }, *block),
         (_, Data::Packed { extents, .. }) => {
             (index::COMPRESSED_COMPACT, block_number(Data::packed_blocks(extents))?)
@@ -157,7 +158,7 @@ fn encode(inodes: &[Inode<'_>], number: usize, options: &Options<'_>, start: u64
             data.content
                 .open_at(inode.size - tail)
                 .and_then(|mut reader| reader.read_exact(&mut out[head..]))
-                .map_err(|e| files::shrunk(&inode.path, e))?;
+                .map_err(|e| shrunk(&inode.path, e))?;
         }
         (_, Data::Packed { block, extents }) => {
             let compression = options.compression.as_ref();

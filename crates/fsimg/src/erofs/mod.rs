@@ -30,6 +30,7 @@ use twinhull_tree::Tree;
 use crate::{Error, Result};
 
 pub use codec::{Algorithm, Compression};
+pub(crate) use superblock::MAGIC;
 
 /// Block size in bytes; the kernel reads images whose blocks are no larger than its pages.
 pub const BLOCK: u64 = 4096;
@@ -99,11 +100,4 @@ pub fn write<W: Write + Seek>(
     out.write_all(&superblock::encode(options, &facts))?;
     out.seek(SeekFrom::Start(end))?;
     Ok(end - start)
-}
-
-/// Bytes of all regular files of `tree`, hard links counted once; what `progress` of [`write`] goes up to.
-pub fn content_len(tree: &Tree) -> u64 {
-    let mut seen = std::collections::HashSet::new();
-    let files = tree.walk().filter_map(|(_, node)| node.data());
-    files.filter(|data| seen.insert(std::sync::Arc::as_ptr(data))).map(|data| data.content.len()).sum()
 }

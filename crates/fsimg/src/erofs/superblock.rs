@@ -8,7 +8,7 @@ pub(super) const OFFSET: usize = 1024;
 /// Its size in bytes.
 pub(super) const SIZE: usize = 128;
 
-pub(super) const MAGIC: u32 = 0xE0F5_E1E2;
+pub(crate) const MAGIC: u32 = 0xE0F5_E1E2;
 pub(super) const COMPAT_SB_CHKSUM: u32 = 0x1;
 const COMPAT_MTIME: u32 = 0x2;
 

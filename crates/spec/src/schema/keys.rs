@@ -220,11 +220,19 @@ static DISK: &[Key] = &[
         docs: "Each of the two usr slots.",
     },
     Key {
+        name: "filesystem",
+        aka: &["fs", "fstype", "format"],
+        default: Value("erofs"),
+        kind: Kind::Choice(FILESYSTEMS),
+        docs: "File system of the usr slots. EROFS is smaller and faster. ext4 is for kernels without EROFS and for tools \
+               that know nothing else; it can't be compressed.",
+    },
+    Key {
         name: "compression",
         aka: &["compress", "algorithm"],
         default: Value("lz4hc:9"),
         kind: Kind::Text(&COMPRESSION),
-        docs: "How /usr is compressed: `none`, `lz4`, `lz4hc:1` to `lz4hc:12`, or `zstd:1` to `zstd:22`. LZ4 is read by \
+        docs: "How /usr is compressed when it is EROFS: `none`, `lz4`, `lz4hc:1` to `lz4hc:12`, or `zstd:1` to `zstd:22`. LZ4 is read by \
                every kernel from 5.15 and makes a boot faster than no compression; Zstandard makes the smallest image \
                and needs a kernel from 6.10.",
     },
@@ -248,6 +256,11 @@ static DISK: &[Key] = &[
 static ARCHES: &[Choice] = &[
     Choice { name: "x86-64", aka: &["x86_64", "amd64", "x64"], docs: "64-bit Intel and AMD" },
     Choice { name: "arm64", aka: &["aarch64", "armv8"], docs: "64-bit Arm" },
+];
+
+static FILESYSTEMS: &[Choice] = &[
+    Choice { name: "erofs", aka: &[], docs: "small, compressed, made for reading" },
+    Choice { name: "ext4", aka: &["ext3", "ext2"], docs: "every kernel and tool reads it" },
 ];
 
 static CLUSTERS: &[Choice] = &[

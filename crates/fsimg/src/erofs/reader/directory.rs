@@ -2,21 +2,12 @@
 
 use std::io::Read;
 
-use super::{FileType, Inode, Reader, damaged, u16_at, u64_at};
+use super::{Inode, Reader, damaged, u16_at, u64_at};
 use crate::erofs::BLOCK;
-use crate::{ReadAt, Result};
+use crate::{Entry, FileType, ReadAt, Result};
 
 /// Largest directory that is read, in bytes: some ten million names.
 const MAX_SIZE: u64 = 1 << 30;
-
-/// A name in a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The name, without slash and zero.
-    pub name: Vec<u8>,
-    /// Number of the inode.
-    pub number: u64,
-}
 
 impl<R: ReadAt> Reader<R> {
     /// All entries of a directory in the order on disk, `.` and `..` among them.

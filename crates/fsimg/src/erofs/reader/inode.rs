@@ -5,26 +5,7 @@ use std::collections::BTreeMap;
 use twinhull_tree::{DeviceNumber, Timestamp};
 
 use super::{Reader, damaged, u16_at, u32_at, u64_at};
-use crate::{ReadAt, Result};
-
-/// What an inode is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileType {
-    /// A directory.
-    Directory,
-    /// A regular file.
-    File,
-    /// A symbolic link.
-    Symlink,
-    /// A character device.
-    CharDevice,
-    /// A block device.
-    BlockDevice,
-    /// A named pipe.
-    Fifo,
-    /// A socket.
-    Socket,
-}
+use crate::{FileType, ReadAt, Result, unix};
 
 /// An inode as it is in the image.
 #[derive(Debug, Clone)]
@@ -65,8 +46,7 @@ impl Inode {
 
     /// The number of a device.
     pub fn device(&self) -> DeviceNumber {
-        let n = self.union;
-        DeviceNumber { major: n >> 8 & 0xfff, minor: n & 0xff | n >> 12 & 0xf_ff00 }
+        unix::decode_device(self.union)
     }
 }
 
@@ -82,24 +62,16 @@ impl<R: ReadAt> Reader<R> {
         if format & !0xf != 0 || layout > 4 {
             return Err(damaged(offset, format!("inode {number} has the unknown format {format:#x}")));
         }
-        let kind = match u16_at(&head, 4) & 0o170_000 {
-            0o040_000 => FileType::Directory,
-            0o100_000 => FileType::File,
-            0o120_000 => FileType::Symlink,
-            0o020_000 => FileType::CharDevice,
-            0o060_000 => FileType::BlockDevice,
-            0o010_000 => FileType::Fifo,
-            0o140_000 => FileType::Socket,
-            other => {
-                return Err(damaged(offset, format!("inode {number} is of the unknown type {other:#o}")));
-            }
-        };
+        let mode = u16_at(&head, 4);
+        let kind = FileType::of_mode(mode).ok_or_else(|| {
+            damaged(offset, format!("inode {number} is of the unknown type {:#o}", mode & 0o170_000))
+        })?;
         let xattr_count = u64::from(u16_at(&head, 2));
         let mut inode = Inode {
             number,
             offset,
             kind,
-            mode: u16_at(&head, 4) & 0o7777,
+            mode: mode & 0o7777,
             uid: u32::from(u16_at(&head, 24)),
             gid: u32::from(u16_at(&head, 26)),
             mtime: Timestamp { secs: self.build_time.cast_signed(), nanos: 0 },
@@ -156,16 +128,8 @@ impl<R: ReadAt> Reader<R> {
 
 /// Name, value and length of the attribute that `bytes` start with.
 fn parse_xattr(bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>, usize)> {
-    let prefix: &[u8] = match bytes.get(1)? {
-        1 => b"user.",
-        2 => b"system.posix_acl_access",
-        3 => b"system.posix_acl_default",
-        4 => b"trusted.",
-        6 => b"security.",
-        _ => return None,
-    };
-    let name_end = 4 + usize::from(bytes[0]);
+    let name_end = 4 + usize::from(*bytes.first()?);
     let end = name_end + usize::from(u16_at(bytes.get(..4)?, 2));
-    let name = [prefix, bytes.get(4..name_end)?].concat();
+    let name = unix::join_attribute(*bytes.get(1)?, bytes.get(4..name_end)?)?;
     Some((name, bytes.get(name_end..end)?.to_vec(), end))
 }

@@ -8,22 +8,15 @@ mod directory;
 mod extents;
 mod inode;
 
-use std::collections::HashSet;
-
 use super::superblock::{
     COMPAT_SB_CHKSUM, INCOMPAT_CHUNKS, INCOMPAT_COMPRESSION, INCOMPAT_ZERO_PADDING, MAGIC, OFFSET, SIZE,
 };
 use super::{BLOCK, layout};
-use crate::{Error, ReadAt, Result};
+use crate::walk::{self, Folders};
+use crate::{Entry, Error, FileType, ReadAt, Result};
 
 pub use data::FileReader;
-pub use directory::Entry;
-pub use inode::{FileType, Inode};
-
-/// Deepest folder that is entered.
-const MAX_DEPTH: usize = 512;
-/// Most entries that a walk visits.
-const MAX_ENTRIES: u64 = 16_000_000;
+pub use inode::Inode;
 
 /// An image that is being read.
 #[derive(Debug)]
@@ -110,52 +103,9 @@ impl<R: ReadAt> Reader<R> {
     /// in byte order. An error of `visit` ends the walk.
     pub fn walk<E: From<Error>>(
         &self,
-        mut visit: impl FnMut(&[u8], &Inode) -> std::result::Result<(), E>,
+        visit: impl FnMut(&[u8], &Inode) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        let root = self.root()?;
-        visit(b"/", &root)?;
-        let mut entered = HashSet::from([root.number]);
-        let mut visited = 0;
-        // Folders being listed, each with the entries still to come, last first.
-        let mut open = vec![self.sorted(&root)?];
-        let mut path: Vec<Vec<u8>> = Vec::new();
-        while let Some(entries) = open.last_mut() {
-            let Some(entry) = entries.pop() else {
-                open.pop();
-                path.pop();
-                continue;
-            };
-            visited += 1;
-            if visited > MAX_ENTRIES {
-                return Err(damaged(root.offset, format!("there are more than {MAX_ENTRIES} entries")).into());
-            }
-            let inode = self.inode(entry.number)?;
-            path.push(entry.name);
-            let mut full = Vec::new();
-            for part in &path {
-                full.push(b'/');
-                full.extend_from_slice(part);
-            }
-            visit(&full, &inode)?;
-            if inode.kind != FileType::Directory {
-                path.pop();
-                continue;
-            }
-            if !entered.insert(inode.number) || open.len() >= MAX_DEPTH {
-                let reason = format!("{} is nested too deeply or in itself", String::from_utf8_lossy(&full));
-                return Err(damaged(inode.offset, reason).into());
-            }
-            open.push(self.sorted(&inode)?);
-        }
-        Ok(())
-    }
-
-    /// Entries of a directory but `.` and `..`, last first.
-    fn sorted(&self, inode: &Inode) -> Result<Vec<Entry>> {
-        let mut entries = self.entries(inode)?;
-        entries.retain(|e| e.name != b"." && e.name != b"..");
-        entries.sort_unstable_by(|a, b| b.name.cmp(&a.name));
-        Ok(entries)
+        walk::walk(self, visit)
     }
 
     /// `len` bytes from `offset`, after checking that the image has them.
@@ -175,6 +125,30 @@ impl<R: ReadAt> Reader<R> {
             .and_then(|n| n.checked_add(self.metadata))
             .filter(|offset| *offset < self.source.len())
             .ok_or_else(|| damaged(0, format!("inode {number} would be behind the end of the image")))
+    }
+}
+
+impl<R: ReadAt> Folders for Reader<R> {
+    type Inode = Inode;
+
+    fn root(&self) -> Result<Inode> {
+        self.root()
+    }
+
+    fn inode(&self, number: u64) -> Result<Inode> {
+        self.inode(number)
+    }
+
+    fn number(inode: &Inode) -> u64 {
+        inode.number
+    }
+
+    fn entries(&self, inode: &Inode) -> Result<Option<Vec<Entry>>> {
+        (inode.kind == FileType::Directory).then(|| self.entries(inode)).transpose()
+    }
+
+    fn refuse(&self, inode: &Inode, reason: String) -> Error {
+        damaged(inode.offset, reason)
     }
 }
 
