@@ -4,7 +4,9 @@ use std::path::Path;
 
 use twinhull_fsimg::{Part, erofs};
 use twinhull_tests::tool;
-use twinhull_tests::trees::{compare, crowded_tree, odd_tree, plain_node, sparse_tree};
+use twinhull_tests::trees::{
+    Mounted, compare, compare_exactly, crowded_tree, odd_tree, plain_node, sparse_tree,
+};
 use twinhull_tree::{Kind, Tree};
 
 /// Every way to store data that the erofs-utils of Debian 12 read, and Zstandard, which 1.8 reads.
@@ -39,6 +41,20 @@ fn fsck(image: &Path, extract: Option<&Path>) -> String {
     text
 }
 
+/// What the kernel itself finds in the image is exactly what went in, and what fsck.erofs extracted to `out`.
+fn compare_with_kernel(tree: &Tree, image: &Path, out: &Path) {
+    let mounted = Mounted::new(image, "erofs", out.with_extension("mounted"));
+    compare_exactly(tree, &mounted.0);
+    // Two device nodes or pipes are different for diff, whatever they are.
+    let args = ["-r", "--no-dereference", "--exclude=special"].map(std::ffi::OsStr::new);
+    let ran = tool("diff", args.into_iter().chain([mounted.0.as_os_str(), out.as_os_str()]));
+    assert_eq!((ran.code, ran.text().as_str()), (0, ""));
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 #[test]
 fn everything_comes_back() {
     let dir = tempfile::tempdir().unwrap();
@@ -48,7 +64,10 @@ fn everything_comes_back() {
             (dir.path().join("image"), dir.path().join(format!("{}-{}", packing.0, packing.1)));
         write(&tree, &image, packing);
         fsck(&image, Some(&out));
-        compare(&tree, &out, rustix::process::geteuid().is_root());
+        compare(&tree, &out, is_root());
+        if is_root() {
+            compare_with_kernel(&tree, &image, &out);
+        }
         fs_err::remove_dir_all(&out).unwrap();
         if !packing.0.starts_with("zstd") {
             let text = tool("fsck.erofs", [image.as_os_str()]).ok().text();
@@ -146,6 +165,9 @@ fn extreme_names_come_back() {
     assert_eq!(fs_err::read_dir(out.join("crowd")).unwrap().count(), 100_000);
     use std::os::unix::ffi::OsStrExt;
     assert!(out.join("odd").join(std::ffi::OsStr::from_bytes(b"\xff\xfe\x01 \n")).exists());
+    if is_root() {
+        compare_with_kernel(&tree, &image, &out);
+    }
 }
 
 /// 5 GiB of zeros with a word in the middle and one at the end.
@@ -162,6 +184,10 @@ fn a_sparse_file_of_gigabytes_comes_back() {
         fsck(&image, Some(&out));
         let same = tool("cmp", [sparse.as_os_str(), out.join("sparse").as_os_str()]);
         assert_eq!(same.code, 0, "{packing:?}: {}", same.text());
+        if is_root() {
+            let mounted = Mounted::new(&image, "erofs", dir.path().join("mounted"));
+            tool("cmp", [sparse.as_os_str(), mounted.0.join("sparse").as_os_str()]).ok();
+        }
         fs_err::remove_dir_all(&out).unwrap();
     }
 }

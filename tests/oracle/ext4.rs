@@ -1,10 +1,10 @@
 //! ext4 as e2fsprogs and this machine's kernel read it: every kind of entry comes back as it went in.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use twinhull_fsimg::ext4;
 use twinhull_tests::tool;
-use twinhull_tests::trees::{compare_exactly, crowded_tree, odd_tree, plain_node, sparse_tree};
+use twinhull_tests::trees::{Mounted, compare_exactly, crowded_tree, odd_tree, plain_node, sparse_tree};
 use twinhull_tree::{Kind, Node, Tree, source};
 
 fn write(tree: &Tree, to: &Path) {
@@ -30,31 +30,12 @@ fn fsck(image: &Path) -> String {
     summary
 }
 
-/// An image that is mounted until this goes out of scope.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    /// Mounts without asking for read-only: the image itself does.
-    fn new(image: &Path, at: PathBuf) -> Self {
-        fs_err::create_dir_all(&at).unwrap();
-        let args = ["-o", "loop", "-t", "ext4"].map(std::ffi::OsStr::new);
-        tool("mount", args.into_iter().chain([image.as_os_str(), at.as_os_str()])).ok();
-        Mounted(at)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        tool("umount", [self.0.as_os_str()]);
-    }
-}
-
 /// What root can mount is compared exactly; anybody else extracts names and data.
 fn check(tree: &Tree, image: &Path, dir: &Path) -> String {
     let summary = fsck(image);
     let out = dir.join("out");
     if rustix::process::geteuid().is_root() {
-        let mounted = Mounted::new(image, out);
+        let mounted = Mounted::new(image, "ext4", out);
         compare_exactly(tree, &mounted.0);
         let options =
             tool("findmnt", ["-no".as_ref(), "OPTIONS".as_ref(), mounted.0.as_os_str()]).ok().stdout;
@@ -142,7 +123,7 @@ fn extreme_names_and_links_come_back() {
     write(&tree, &image);
     fsck(&image);
     let root = rustix::process::geteuid().is_root();
-    let mounted = root.then(|| Mounted::new(&image, dir.path().join("out")));
+    let mounted = root.then(|| Mounted::new(&image, "ext4", dir.path().join("out")));
     if let Some(Mounted(at)) = &mounted {
         compare_exactly(&tree, at);
     }

@@ -94,6 +94,26 @@ pub fn sparse_tree(sparse: &Path) -> Tree {
     tree
 }
 
+/// An image that this machine's kernel has mounted, until this goes out of scope. Only root can.
+#[derive(Debug)]
+pub struct Mounted(pub PathBuf);
+
+impl Mounted {
+    /// Mounts `image`, of the file system `kind`, at a new folder. Nobody asks for read-only: the image itself does.
+    pub fn new(image: &Path, kind: &str, at: PathBuf) -> Self {
+        fs_err::create_dir_all(&at).unwrap();
+        let args = ["-o", "loop", "-t", kind].map(std::ffi::OsStr::new);
+        crate::tool("mount", args.into_iter().chain([image.as_os_str(), at.as_os_str()])).ok();
+        Mounted(at)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        crate::tool("umount", [self.0.as_os_str()]);
+    }
+}
+
 /// Compares an extracted folder with the tree: names, kinds, content, owners, modes, times, links.
 pub fn compare(tree: &Tree, dir: &Path, root: bool) {
     for (path, node) in tree.walk() {
