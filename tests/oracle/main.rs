@@ -8,3 +8,4 @@ mod differences;
 mod erofs;
 mod export;
 mod image;
+mod secure_boot;
