@@ -1,13 +1,12 @@
-//! Signatures and keys of Secure Boot as sbsigntool, osslsigncode, efitools and openssl see them.
+//! Signatures and keys of Secure Boot as sbsigntool, osslsigncode, efitools, openssl and a token see them.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use twinhull_fsimg::fat;
 use twinhull_secureboot::{self as secureboot, Certificate, Key, Role, Signer};
 use twinhull_sysutil::digest::hex;
-use twinhull_tests::{Ran, hello, partition, tool};
+use twinhull_tests::{Ran, hello, partition, program, run, tool, top};
 
 /// Keys for all tests here, in a folder that stays until the process ends.
 fn keys() -> &'static Path {
@@ -29,7 +28,7 @@ fn signer(role: Role) -> Signer {
 /// Programs on the default image's ESP: a boot loader and a UKI, neither signed.
 fn programs() -> Vec<(String, Vec<u8>)> {
     let (offset, size) = partition("esp");
-    let file = File::open(&hello().path).unwrap();
+    let file = fs_err::File::open(&hello().path).unwrap().into_file();
     let found = fat::read(&file, offset, size, |p| p.ends_with(".efi")).unwrap();
     let programs: Vec<_> = found.into_iter().map(|f| (f.path.replace('/', "_"), f.data)).collect();
     assert_eq!(programs.len(), 2, "systemd-boot and a UKI");
@@ -144,4 +143,147 @@ fn wrapped(signed: &[u8]) -> Vec<u8> {
     out.extend(long(signed.len()));
     out.extend(signed);
     out
+}
+
+/// A folder with keys, and image-builder run in it.
+struct Workshop {
+    dir: tempfile::TempDir,
+}
+
+impl Workshop {
+    fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("twinhull-secure-").tempdir_in("/var/tmp").unwrap();
+        tool("cp", ["-r".as_ref(), keys().as_os_str(), dir.path().join("keys").as_os_str()]).ok();
+        Workshop { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn builder(&self, args: &[&str]) -> Ran {
+        let mut command = program("image-builder");
+        // Where the token of a test is, for every build.
+        command.env("SOFTHSM2_CONF", self.path("softhsm2.conf")).env("TWINHULL_KEY_PIN", PIN);
+        run(command.args(args).current_dir(self.dir.path()))
+    }
+
+    /// Builds the default image with `keys` below `boot.secure-boot`.
+    fn build(&self, name: &str, keys: &str) -> PathBuf {
+        let spec = self.spec(name, keys);
+        self.builder(&["build", &spec, "--quiet", "--out", name]).ok();
+        self.path(name).join("hello_1.0.0.raw")
+    }
+
+    fn spec(&self, name: &str, keys: &str) -> String {
+        let hello = fs_err::read_to_string(top().join("examples/hello.yaml")).unwrap();
+        let spec = format!("{name}.yaml");
+        let keys = format!("{hello}\nboot:\n  secure-boot: {{ certificate: keys/db.crt, {keys} }}\n");
+        fs_err::write(self.path(&spec), keys).unwrap();
+        spec
+    }
+}
+
+const PIN: &str = "1234-not-shown";
+
+/// An image signed later, and one signed by a token, have the bytes of one signed at once.
+#[test]
+fn all_ways_of_signing_give_the_same_image() {
+    let shop = Workshop::new();
+    shop.builder(&["secure-boot", "enroll-files", "keys", "--out", "enroll"]).ok();
+    let direct = shop.build("direct", "key: keys/db.key, enroll-files: enroll");
+
+    let later = shop.build("later", "enroll-files: enroll");
+    let (image, out) = (later.to_str().unwrap(), shop.path("signing"));
+    let prepare = ["secure-boot", "prepare", image, "--certificate", "keys/db.crt", "--out", "signing"];
+    shop.builder(&prepare).ok();
+    assert_eq!(shop.builder(&prepare).code, 1, "a folder with files in it");
+    let attach = || shop.builder(&["secure-boot", "attach", image, "signing"]);
+    let said = attach().stderr;
+    assert!(said.contains("is not signed; `openssl dgst -sha256 -sign KEY -out"), "{said}");
+    let sign = |key: &str| {
+        for name in ["hello_1.0.0+3.efi", "systemd-bootx64.efi"] {
+            let file = |ending: &str| out.join(format!("{name}.{ending}")).display().to_string();
+            let key = keys().join(key).display().to_string();
+            tool("openssl", ["dgst", "-sha256", "-sign", &key, "-out", &file("sig"), &file("tbs")]).ok();
+        }
+    };
+    sign("KEK.key");
+    let before = digest(&later);
+    let said = attach().stderr;
+    assert!(said.contains("not made with the key of the certificate \"CN=oracle db\""), "{said}");
+    assert_eq!(before, digest(&later), "nothing was written");
+    sign("db.key");
+    attach().ok();
+    assert!(digest(&direct) == digest(&later), "the images differ");
+    let text = |image: &Path, ending: &str| fs_err::read_to_string(image.with_extension(ending)).unwrap();
+    assert_eq!(text(&direct, "spdx.json"), text(&later, "spdx.json"));
+    let manifest = |image: &Path| -> serde_json::Value {
+        let mut value: serde_json::Value = serde_json::from_str(&text(image, "manifest.json")).unwrap();
+        value["spec_sha256"] = serde_json::Value::Null;
+        value
+    };
+    assert_eq!(manifest(&direct), manifest(&later));
+    assert_eq!(manifest(&direct)["secure_boot"]["signed"], true);
+    let said = attach().stderr;
+    assert!(said.contains("is it signed already?"), "{said}");
+
+    token(&shop);
+    let uri = "key: \"pkcs11:token=twinhull;object=db;type=private\", enroll-files: enroll";
+    let by_token = shop.build("token", uri);
+    assert!(digest(&direct) == digest(&by_token), "the images differ");
+    for name in ["token.yaml", "token/hello_1.0.0.manifest.json"] {
+        assert!(!fs_err::read_to_string(shop.path(name)).unwrap().contains(PIN));
+    }
+
+    let report = shop.builder(&["inspect", "--json", direct.to_str().unwrap()]).ok().stdout;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let signed = Certificate::read(&keys().join("db.crt")).unwrap();
+    for program in report["programs"].as_array().unwrap() {
+        let signature = &program["signatures"][0];
+        assert_eq!(signature["state"], "verified", "{program}");
+        assert_eq!(signature["subject"], "CN=oracle db");
+        assert_eq!(signature["certificate_sha256"], signed.sha256());
+    }
+    let (offset, _) = partition("esp");
+    let at = format!("{}@@{offset}", direct.display());
+    let conf = tool("mtype", ["-i", &at, "::loader/loader.conf"]).ok().stdout;
+    assert!(conf.contains("secure-boot-enroll if-safe"), "{conf}");
+    tool("mtype", ["-i", &at, "::loader/keys/auto/PK.auth"]).ok();
+}
+
+fn digest(path: &Path) -> String {
+    twinhull_sysutil::digest::sha256_reader(fs_err::File::open(path).unwrap()).unwrap()
+}
+
+/// A PKCS #11 token in software with the key db.
+fn token(shop: &Workshop) {
+    fs_err::create_dir_all(shop.path("tokens")).unwrap();
+    let conf =
+        format!("directories.tokendir = {}\nobjectstore.backend = file\n", shop.path("tokens").display());
+    fs_err::write(shop.path("softhsm2.conf"), conf).unwrap();
+    let softhsm = |args: &[&str]| {
+        let mut command = std::process::Command::new("softhsm2-util");
+        run(command.args(args).args(["--pin", PIN]).env("SOFTHSM2_CONF", shop.path("softhsm2.conf"))).ok();
+    };
+    softhsm(&["--init-token", "--free", "--label", "twinhull", "--so-pin", "5678"]);
+    let key = keys().join("db.key").display().to_string();
+    softhsm(&["--import", &key, "--token", "twinhull", "--label", "db", "--id", "01"]);
+}
+
+#[test]
+fn a_key_that_is_not_the_certificates_is_refused_before_the_work() {
+    let shop = Workshop::new();
+    for (keys, want) in [
+        ("key: keys/PK.key", "keys/PK.key: it doesn't belong to the certificate \"CN=oracle db\""),
+        ("key: keys/none.key", "keys/none.key"),
+        ("key: \"pkcs11:token=x?pin-value=4711\"", "put it into TWINHULL_KEY_PIN"),
+        ("key: keys/db.key, enroll-files: keys", "secure-boot enroll-files"),
+    ] {
+        let spec = shop.spec("wrong", keys);
+        let ran = shop.builder(&["build", &spec, "--out", "out"]);
+        assert_eq!(ran.code, 1, "{}", ran.text());
+        assert!(ran.stderr.contains(want) && !ran.stderr.contains("4711"), "{}", ran.stderr);
+        assert!(!shop.path("out").join("hello_1.0.0.raw").exists());
+    }
 }

@@ -6,3 +6,4 @@ pub mod command;
 pub mod digest;
 pub mod ordered;
 pub mod size;
+pub mod sparse;
