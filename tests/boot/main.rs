@@ -7,4 +7,5 @@ mod clouds;
 mod disks;
 mod failures;
 mod formats;
+mod secure_boot;
 mod support;
