@@ -43,6 +43,9 @@ _image__builder() {
             image__builder,schema)
                 cmd="image__builder__subcmd__schema"
                 ;;
+            image__builder,secure-boot)
+                cmd="image__builder__subcmd__secure__subcmd__boot"
+                ;;
             image__builder__subcmd__help,build)
                 cmd="image__builder__subcmd__help__subcmd__build"
                 ;;
@@ -70,6 +73,51 @@ _image__builder() {
             image__builder__subcmd__help,schema)
                 cmd="image__builder__subcmd__help__subcmd__schema"
                 ;;
+            image__builder__subcmd__help,secure-boot)
+                cmd="image__builder__subcmd__help__subcmd__secure__subcmd__boot"
+                ;;
+            image__builder__subcmd__help__subcmd__secure__subcmd__boot,attach)
+                cmd="image__builder__subcmd__help__subcmd__secure__subcmd__boot__subcmd__attach"
+                ;;
+            image__builder__subcmd__help__subcmd__secure__subcmd__boot,enroll-files)
+                cmd="image__builder__subcmd__help__subcmd__secure__subcmd__boot__subcmd__enroll__subcmd__files"
+                ;;
+            image__builder__subcmd__help__subcmd__secure__subcmd__boot,keygen)
+                cmd="image__builder__subcmd__help__subcmd__secure__subcmd__boot__subcmd__keygen"
+                ;;
+            image__builder__subcmd__help__subcmd__secure__subcmd__boot,prepare)
+                cmd="image__builder__subcmd__help__subcmd__secure__subcmd__boot__subcmd__prepare"
+                ;;
+            image__builder__subcmd__secure__subcmd__boot,attach)
+                cmd="image__builder__subcmd__secure__subcmd__boot__subcmd__attach"
+                ;;
+            image__builder__subcmd__secure__subcmd__boot,enroll-files)
+                cmd="image__builder__subcmd__secure__subcmd__boot__subcmd__enroll__subcmd__files"
+                ;;
+            image__builder__subcmd__secure__subcmd__boot,help)
+                cmd="image__builder__subcmd__secure__subcmd__boot__subcmd__help"
+                ;;
+            image__builder__subcmd__secure__subcmd__boot,keygen)
+                cmd="image__builder__subcmd__secure__subcmd__boot__subcmd__keygen"
+                ;;
+            image__builder__subcmd__secure__subcmd__boot,prepare)
+                cmd="image__builder__subcmd__secure__subcmd__boot__subcmd__prepare"
+                ;;
+            image__builder__subcmd__secure__subcmd__boot__subcmd__help,attach)
+                cmd="image__builder__subcmd__secure__subcmd__boot__subcmd__help__subcmd__attach"
+                ;;
+            image__builder__subcmd__secure__subcmd__boot__subcmd__help,enroll-files)
+                cmd="image__builder__subcmd__secure__subcmd__boot__subcmd__help__subcmd__enroll__subcmd__files"
+                ;;
+            image__builder__subcmd__secure__subcmd__boot__subcmd__help,help)
+                cmd="image__builder__subcmd__secure__subcmd__boot__subcmd__help__subcmd__help"
+                ;;
+            image__builder__subcmd__secure__subcmd__boot__subcmd__help,keygen)
+                cmd="image__builder__subcmd__secure__subcmd__boot__subcmd__help__subcmd__keygen"
+                ;;
+            image__builder__subcmd__secure__subcmd__boot__subcmd__help,prepare)
+                cmd="image__builder__subcmd__secure__subcmd__boot__subcmd__help__subcmd__prepare"
+                ;;
             *)
                 ;;
         esac
@@ -77,7 +125,7 @@ _image__builder() {
 
     case "${cmd}" in
         image__builder)
-            opts="-h -V --help --version check build inspect convert diff sbom schema completions help"
+            opts="-h -V --help --version check build inspect convert diff sbom secure-boot schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -189,7 +237,7 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help)
-            opts="check build inspect convert diff sbom schema completions help"
+            opts="check build inspect convert diff sbom secure-boot schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -328,6 +376,76 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__help__subcmd__secure__subcmd__boot)
+            opts="keygen enroll-files prepare attach"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__secure__subcmd__boot__subcmd__attach)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__secure__subcmd__boot__subcmd__enroll__subcmd__files)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__secure__subcmd__boot__subcmd__keygen)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__secure__subcmd__boot__subcmd__prepare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__inspect)
             opts="-h --json --size --svg --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -367,6 +485,200 @@ _image__builder() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__secure__subcmd__boot)
+            opts="-h --help keygen enroll-files prepare attach help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__secure__subcmd__boot__subcmd__attach)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__secure__subcmd__boot__subcmd__enroll__subcmd__files)
+            opts="-h --out --db --kek --pk-key --kek-key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kek)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pk-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kek-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__secure__subcmd__boot__subcmd__help)
+            opts="keygen enroll-files prepare attach help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__secure__subcmd__boot__subcmd__help__subcmd__attach)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__secure__subcmd__boot__subcmd__help__subcmd__enroll__subcmd__files)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__secure__subcmd__boot__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__secure__subcmd__boot__subcmd__help__subcmd__keygen)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__secure__subcmd__boot__subcmd__help__subcmd__prepare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__secure__subcmd__boot__subcmd__keygen)
+            opts="-h --common-name --bits --days --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --common-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bits)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --days)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__secure__subcmd__boot__subcmd__prepare)
+            opts="-h --certificate --out --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --certificate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

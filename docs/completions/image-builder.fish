@@ -32,6 +32,7 @@ complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "inspect
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "convert" -d 'Write a disk image in the format of a cloud or hypervisor'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "diff" -d 'Show what is different between two images'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "sbom" -d 'Print the bill of materials of an image as SPDX 2.3'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "secure-boot" -d 'Make keys for Secure Boot, and sign images with a key that is elsewhere'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "completions" -d 'Print a shell completion script'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -72,14 +73,44 @@ complete -c image-builder -n "__fish_image_builder_using_subcommand diff" -l jso
 complete -c image-builder -n "__fish_image_builder_using_subcommand diff" -l all -d 'Show long lists whole'
 complete -c image-builder -n "__fish_image_builder_using_subcommand diff" -s h -l help -d 'Print help'
 complete -c image-builder -n "__fish_image_builder_using_subcommand sbom" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and not __fish_seen_subcommand_from keygen enroll-files prepare attach help" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and not __fish_seen_subcommand_from keygen enroll-files prepare attach help" -f -a "keygen" -d 'Make new keys: PK, KEK and db, each with a certificate'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and not __fish_seen_subcommand_from keygen enroll-files prepare attach help" -f -a "enroll-files" -d 'Write what machines need to know the keys: signature lists (.esl), signed variables (.auth) and certificates (.der)'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and not __fish_seen_subcommand_from keygen enroll-files prepare attach help" -f -a "prepare" -d 'Write what is to be signed in an image, to sign it elsewhere'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and not __fish_seen_subcommand_from keygen enroll-files prepare attach help" -f -a "attach" -d 'Put signatures that were made elsewhere into an image'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and not __fish_seen_subcommand_from keygen enroll-files prepare attach help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from keygen" -l common-name -d 'Name in the certificates, before PK, KEK and db' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from keygen" -l bits -d 'Size of the RSA keys; some firmware knows 2048 only' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from keygen" -l days -d 'How long the certificates are valid from now on; firmware doesn\'t look at it' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from keygen" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from enroll-files" -l out -d 'Folder for the files; made if missing' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from enroll-files" -l db -d 'Another certificate for db, such as Microsoft\'s for option ROMs; can be given several times' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from enroll-files" -l kek -d 'Another certificate for KEK; can be given several times' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from enroll-files" -l pk-key -d 'Private key of PK, a file or a PKCS #11 URI [default: PK.key in the folder]' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from enroll-files" -l kek-key -d 'Private key of KEK, a file or a PKCS #11 URI [default: KEK.key in the folder]' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from enroll-files" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from prepare" -l certificate -d 'Certificate of the key that will sign, PEM or DER' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from prepare" -l out -d 'Folder for what is to be signed; it must not have files yet' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from prepare" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from attach" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from help" -f -a "keygen" -d 'Make new keys: PK, KEK and db, each with a certificate'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from help" -f -a "enroll-files" -d 'Write what machines need to know the keys: signature lists (.esl), signed variables (.auth) and certificates (.der)'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from help" -f -a "prepare" -d 'Write what is to be signed in an image, to sign it elsewhere'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from help" -f -a "attach" -d 'Put signatures that were made elsewhere into an image'
+complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c image-builder -n "__fish_image_builder_using_subcommand schema" -s h -l help -d 'Print help'
 complete -c image-builder -n "__fish_image_builder_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom schema completions help" -f -a "check" -d 'Check a spec and show every mistake in it'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom schema completions help" -f -a "build" -d 'Build a disk image'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom schema completions help" -f -a "inspect" -d 'Show what a disk image holds and check its hashes'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom schema completions help" -f -a "convert" -d 'Write a disk image in the format of a cloud or hypervisor'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom schema completions help" -f -a "diff" -d 'Show what is different between two images'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom schema completions help" -f -a "sbom" -d 'Print the bill of materials of an image as SPDX 2.3'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom schema completions help" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom schema completions help" -f -a "completions" -d 'Print a shell completion script'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "check" -d 'Check a spec and show every mistake in it'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "build" -d 'Build a disk image'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "inspect" -d 'Show what a disk image holds and check its hashes'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "convert" -d 'Write a disk image in the format of a cloud or hypervisor'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "diff" -d 'Show what is different between two images'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "sbom" -d 'Print the bill of materials of an image as SPDX 2.3'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "secure-boot" -d 'Make keys for Secure Boot, and sign images with a key that is elsewhere'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "completions" -d 'Print a shell completion script'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and __fish_seen_subcommand_from secure-boot" -f -a "keygen" -d 'Make new keys: PK, KEK and db, each with a certificate'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and __fish_seen_subcommand_from secure-boot" -f -a "enroll-files" -d 'Write what machines need to know the keys: signature lists (.esl), signed variables (.auth) and certificates (.der)'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and __fish_seen_subcommand_from secure-boot" -f -a "prepare" -d 'Write what is to be signed in an image, to sign it elsewhere'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and __fish_seen_subcommand_from secure-boot" -f -a "attach" -d 'Put signatures that were made elsewhere into an image'

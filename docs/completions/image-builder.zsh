@@ -104,6 +104,99 @@ _arguments "${_arguments_options[@]}" : \
 ':image -- The disk image, or a plain EROFS or ext4 image:_files' \
 && ret=0
 ;;
+(secure-boot)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_image-builder__subcmd__secure-boot_commands" \
+"*::: :->secure-boot" \
+&& ret=0
+
+    case $state in
+    (secure-boot)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:image-builder-secure-boot-command-$line[1]:"
+        case $line[1] in
+            (keygen)
+_arguments "${_arguments_options[@]}" : \
+'--common-name=[Name in the certificates, before PK, KEK and db]:NAME:_default' \
+'--bits=[Size of the RSA keys; some firmware knows 2048 only]:N:_default' \
+'--days=[How long the certificates are valid from now on; firmware doesn'\''t look at it]:N:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+':dir -- Folder for the keys; made if missing, never overwritten:_files' \
+&& ret=0
+;;
+(enroll-files)
+_arguments "${_arguments_options[@]}" : \
+'--out=[Folder for the files; made if missing]:DIR:_files' \
+'*--db=[Another certificate for db, such as Microsoft'\''s for option ROMs; can be given several times]:FILE:_files' \
+'*--kek=[Another certificate for KEK; can be given several times]:FILE:_files' \
+'--pk-key=[Private key of PK, a file or a PKCS #11 URI \[default\: PK.key in the folder\]]:KEY:_default' \
+'--kek-key=[Private key of KEK, a file or a PKCS #11 URI \[default\: KEK.key in the folder\]]:KEY:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+':keys -- Folder with PK.crt, KEK.crt, db.crt, and the keys PK.key and KEK.key:_files' \
+&& ret=0
+;;
+(prepare)
+_arguments "${_arguments_options[@]}" : \
+'--certificate=[Certificate of the key that will sign, PEM or DER]:FILE:_files' \
+'--out=[Folder for what is to be signed; it must not have files yet]:DIR:_files' \
+'-h[Print help]' \
+'--help[Print help]' \
+':image -- The disk image, as `build` wrote it:_files' \
+&& ret=0
+;;
+(attach)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':image -- The disk image that was prepared:_files' \
+':dir -- The folder that `prepare` wrote, with the signatures in it:_files' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_image-builder__subcmd__secure-boot__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:image-builder-secure-boot-help-command-$line[1]:"
+        case $line[1] in
+            (keygen)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(enroll-files)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(prepare)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(attach)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (schema)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -153,6 +246,38 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(secure-boot)
+_arguments "${_arguments_options[@]}" : \
+":: :_image-builder__subcmd__help__subcmd__secure-boot_commands" \
+"*::: :->secure-boot" \
+&& ret=0
+
+    case $state in
+    (secure-boot)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:image-builder-help-secure-boot-command-$line[1]:"
+        case $line[1] in
+            (keygen)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(enroll-files)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(prepare)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(attach)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (schema)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -183,6 +308,7 @@ _image-builder_commands() {
 'convert:Write a disk image in the format of a cloud or hypervisor' \
 'diff:Show what is different between two images' \
 'sbom:Print the bill of materials of an image as SPDX 2.3' \
+'secure-boot:Make keys for Secure Boot, and sign images with a key that is elsewhere' \
 'schema:Print the JSON Schema of specs, for editors' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -223,6 +349,7 @@ _image-builder__subcmd__help_commands() {
 'convert:Write a disk image in the format of a cloud or hypervisor' \
 'diff:Show what is different between two images' \
 'sbom:Print the bill of materials of an image as SPDX 2.3' \
+'secure-boot:Make keys for Secure Boot, and sign images with a key that is elsewhere' \
 'schema:Print the JSON Schema of specs, for editors' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -274,6 +401,36 @@ _image-builder__subcmd__help__subcmd__schema_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help schema commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__help__subcmd__secure-boot_commands] )) ||
+_image-builder__subcmd__help__subcmd__secure-boot_commands() {
+    local commands; commands=(
+'keygen:Make new keys\: PK, KEK and db, each with a certificate' \
+'enroll-files:Write what machines need to know the keys\: signature lists (.esl), signed variables (.auth) and certificates (.der)' \
+'prepare:Write what is to be signed in an image, to sign it elsewhere' \
+'attach:Put signatures that were made elsewhere into an image' \
+    )
+    _describe -t commands 'image-builder help secure-boot commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__secure-boot__subcmd__attach_commands] )) ||
+_image-builder__subcmd__help__subcmd__secure-boot__subcmd__attach_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help secure-boot attach commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__secure-boot__subcmd__enroll-files_commands] )) ||
+_image-builder__subcmd__help__subcmd__secure-boot__subcmd__enroll-files_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help secure-boot enroll-files commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__secure-boot__subcmd__keygen_commands] )) ||
+_image-builder__subcmd__help__subcmd__secure-boot__subcmd__keygen_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help secure-boot keygen commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__secure-boot__subcmd__prepare_commands] )) ||
+_image-builder__subcmd__help__subcmd__secure-boot__subcmd__prepare_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help secure-boot prepare commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__inspect_commands] )) ||
 _image-builder__subcmd__inspect_commands() {
     local commands; commands=()
@@ -288,6 +445,73 @@ _image-builder__subcmd__sbom_commands() {
 _image-builder__subcmd__schema_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder schema commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__secure-boot_commands] )) ||
+_image-builder__subcmd__secure-boot_commands() {
+    local commands; commands=(
+'keygen:Make new keys\: PK, KEK and db, each with a certificate' \
+'enroll-files:Write what machines need to know the keys\: signature lists (.esl), signed variables (.auth) and certificates (.der)' \
+'prepare:Write what is to be signed in an image, to sign it elsewhere' \
+'attach:Put signatures that were made elsewhere into an image' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'image-builder secure-boot commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__secure-boot__subcmd__attach_commands] )) ||
+_image-builder__subcmd__secure-boot__subcmd__attach_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder secure-boot attach commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__secure-boot__subcmd__enroll-files_commands] )) ||
+_image-builder__subcmd__secure-boot__subcmd__enroll-files_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder secure-boot enroll-files commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__secure-boot__subcmd__help_commands] )) ||
+_image-builder__subcmd__secure-boot__subcmd__help_commands() {
+    local commands; commands=(
+'keygen:Make new keys\: PK, KEK and db, each with a certificate' \
+'enroll-files:Write what machines need to know the keys\: signature lists (.esl), signed variables (.auth) and certificates (.der)' \
+'prepare:Write what is to be signed in an image, to sign it elsewhere' \
+'attach:Put signatures that were made elsewhere into an image' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'image-builder secure-boot help commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__secure-boot__subcmd__help__subcmd__attach_commands] )) ||
+_image-builder__subcmd__secure-boot__subcmd__help__subcmd__attach_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder secure-boot help attach commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__secure-boot__subcmd__help__subcmd__enroll-files_commands] )) ||
+_image-builder__subcmd__secure-boot__subcmd__help__subcmd__enroll-files_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder secure-boot help enroll-files commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__secure-boot__subcmd__help__subcmd__help_commands] )) ||
+_image-builder__subcmd__secure-boot__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder secure-boot help help commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__secure-boot__subcmd__help__subcmd__keygen_commands] )) ||
+_image-builder__subcmd__secure-boot__subcmd__help__subcmd__keygen_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder secure-boot help keygen commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__secure-boot__subcmd__help__subcmd__prepare_commands] )) ||
+_image-builder__subcmd__secure-boot__subcmd__help__subcmd__prepare_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder secure-boot help prepare commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__secure-boot__subcmd__keygen_commands] )) ||
+_image-builder__subcmd__secure-boot__subcmd__keygen_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder secure-boot keygen commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__secure-boot__subcmd__prepare_commands] )) ||
+_image-builder__subcmd__secure-boot__subcmd__prepare_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder secure-boot prepare commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_image-builder" ]; then

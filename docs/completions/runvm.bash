@@ -23,7 +23,7 @@ _runvm() {
 
     case "${cmd}" in
         runvm)
-            opts="-h -V --exec --console --persist --disk-size --memory --cpus --accel --extra-disk --qemu-arg --no-reboot --timeout --serial-log --cmdline-extra --credential --no-autologin --ssh-port --mac --no-network --cloud --metadata --user-data --network-config --hostname --instance-id --ssh-key --dry-run --help --version"
+            opts="-h -V --exec --console --persist --secure-boot --disk-size --memory --cpus --accel --extra-disk --qemu-arg --no-reboot --timeout --serial-log --cmdline-extra --credential --no-autologin --ssh-port --mac --no-network --cloud --metadata --user-data --network-config --hostname --instance-id --ssh-key --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -34,6 +34,10 @@ _runvm() {
                     return 0
                     ;;
                 --persist)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secure-boot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -65,6 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     put("verity", "two-blocks", &read(data)?)?;
 
     put("pe", "stub", &stub())?;
+    put("signatures", "stub", &stub())?;
     put("pe", "uki", &twinhull_uki::build(&stub(), &[(".cmdline", b"quiet"), (".osrel", b"ID=x\n")])?)?;
     Ok(())
 }

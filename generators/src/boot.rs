@@ -38,10 +38,11 @@ fn initrd(context: &Context, loader: Option<&str>) -> Result<()> {
             "[Unit]\n\
              Description=Make and grow /var on the boot disk\n\
              DefaultDependencies=no\n\
-             # The definitions are the initrd's own, so this need not wait for /usr.\n\
+             # The definitions are the initrd's own, so this need not wait for /usr. But while a new table is being\n\
+             # read, the kernel lends no partition of the disk to device-mapper: /usr would fail to open (EBUSY).\n\
              Requires={data}\n\
              Wants={loader}\n\
-             After={data} {loader} systemd-modules-load.service\n\
+             After={data} {loader} systemd-modules-load.service systemd-veritysetup@usr.service\n\
              Before=initrd-root-fs.target sysroot-var.mount shutdown.target initrd-switch-root.target\n\
              Conflicts=shutdown.target initrd-switch-root.target\n\
              OnFailure=emergency.target\n\

@@ -11,7 +11,7 @@ use twinhull_sysutil::size;
 
 use crate::kept::Kept;
 use crate::progress::Progress;
-use crate::{build, check, convert, diff, explain, inspect, reproduce, sbom, source, usage};
+use crate::{build, check, convert, diff, explain, inspect, reproduce, sbom, secure_boot, source, usage};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -46,6 +46,8 @@ enum Command {
     Diff(DiffArgs),
     /// Print the bill of materials of an image as SPDX 2.3
     Sbom(SbomArgs),
+    /// Make keys for Secure Boot, and sign images with a key that is elsewhere
+    SecureBoot(secure_boot::Args),
     /// Print the JSON Schema of specs, for editors
     Schema,
     /// Print a shell completion script
@@ -229,6 +231,7 @@ pub fn main() -> ExitCode {
             check::print(std::io::stdout(), &text)?;
             Ok(ExitCode::SUCCESS)
         }),
+        Command::SecureBoot(args) => clean_up_on_signals().and_then(|()| secure_boot::run(&args)),
         Command::Schema => serde_json::to_string_pretty(&twinhull_spec::json_schema())
             .map(|text| {
                 println!("{text}");
@@ -261,10 +264,7 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
         None => source::default_cache_dir()?,
     };
     let base = args.spec.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
-    let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => Some(text.parse().context("SOURCE_DATE_EPOCH is no number of seconds")?),
-        Err(_) => None,
-    };
+    let epoch = source_date_epoch()?;
     let kept = Kept::open(&cache, args.cache_limit);
     let options = build::Options {
         out: &args.out,
@@ -272,6 +272,8 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
         epoch,
         spec_text: &text,
         kept: &kept,
+        base: &base,
+        pin: secure_boot::pin(),
     };
     let attempt = |refresh: bool| {
         let request = source::Request { base: &base, cache: &cache, offline: args.offline, refresh };
@@ -296,7 +298,7 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
     kept.finish();
     if args.check_reproducible {
         let step = progress.step("Building it again");
-        reproduce::check(args, &cache, &built.image)?;
+        reproduce::check(args, &spec, &cache, &built.image)?;
         step.done("the same bytes");
     }
     let mut formats = args.format.clone();
@@ -313,6 +315,14 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
         paths.iter().for_each(|path| println!("{}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `SOURCE_DATE_EPOCH`, seconds since 1970.
+pub(crate) fn source_date_epoch() -> Result<Option<i64>> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => Ok(Some(text.parse().context("SOURCE_DATE_EPOCH is no number of seconds")?)),
+        Err(_) => Ok(None),
+    }
 }
 
 fn convert_image(args: &ConvertArgs) -> Result<ExitCode> {

@@ -27,6 +27,7 @@ const INPUTS: &[(&str, &str)] = &[
     ("/programs/twinhull-boot-generator", "the program twinhull-boot-generator"),
     ("/programs/twinhull-disk", "the program twinhull-disk"),
     ("/programs/twinhull-provision-generator", "the program twinhull-provision-generator"),
+    ("/secure_boot/certificate_sha256", "the certificate of Secure Boot"),
     ("/timestamp", "the latest time stamp"),
     ("/usr_compression/algorithm", "the compression"),
     ("/usr_compression/cluster", "the size of clusters"),

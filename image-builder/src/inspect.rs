@@ -10,6 +10,8 @@ use twinhull_fsimg::{fat, verity};
 use twinhull_sysutil::{digest, size};
 use twinhull_uki as uki;
 
+use crate::signatures::{self, Program};
+
 /// Everything found in an image.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -19,6 +21,7 @@ pub struct Report {
     partitions: Vec<Partition>,
     slots: Vec<Slot>,
     boot_entries: Vec<Entry>,
+    programs: Vec<Program>,
     problems: Vec<String>,
 }
 
@@ -86,12 +89,12 @@ pub fn inspect(path: &Path) -> Result<Report> {
         }
     }
     let slots = slots(&table, &file, &mut problems);
-    let boot_entries = match table.partitions.iter().find(|p| p.kind == types::ESP) {
+    let (boot_entries, programs) = match table.partitions.iter().find(|p| p.kind == types::ESP) {
         Some(esp) => entries(&file, esp, &slots, &mut problems)
             .with_context(|| format!("the ESP of {} can't be read", path.display()))?,
         None => {
             problems.push("there is no ESP".into());
-            Vec::new()
+            Default::default()
         }
     };
     let partitions = table
@@ -108,7 +111,16 @@ pub fn inspect(path: &Path) -> Result<Report> {
         })
         .collect();
     let disk_uuid = table.uuid.to_string();
-    Ok(Report { image: path.to_owned(), length, disk_uuid, partitions, slots, boot_entries, problems })
+    Ok(Report {
+        image: path.to_owned(),
+        length,
+        disk_uuid,
+        partitions,
+        slots,
+        boot_entries,
+        programs,
+        problems,
+    })
 }
 
 fn flags(bits: u64) -> String {
@@ -161,18 +173,19 @@ fn slots(table: &table::Table, file: &std::fs::File, problems: &mut Vec<String>)
     slots
 }
 
+/// The boot entries, and all EFI programs.
 fn entries(
     file: &std::fs::File,
     esp: &table::Partition,
     slots: &[Slot],
     problems: &mut Vec<String>,
-) -> Result<Vec<Entry>> {
-    let wanted = |path: &str| {
-        let path = path.to_ascii_lowercase();
-        path.starts_with("efi/linux/") && path.ends_with(".efi")
-    };
-    let mut entries = Vec::new();
-    for found in fat::read(file, esp.offset, esp.size, wanted)? {
+) -> Result<(Vec<Entry>, Vec<Program>)> {
+    let (mut entries, mut programs) = (Vec::new(), Vec::new());
+    for found in fat::read(file, esp.offset, esp.size, signatures::is_program)? {
+        programs.push(signatures::program(&found.path, &found.data, problems));
+        if !found.path.to_ascii_lowercase().starts_with("efi/linux/") {
+            continue;
+        }
         let text = |name: &str| -> Option<String> {
             let bytes = uki::section("UKI", &found.data, name).ok()??;
             Some(String::from_utf8_lossy(bytes).trim_end_matches('\0').trim().to_owned())
@@ -214,7 +227,7 @@ fn entries(
             path: found.path,
         });
     }
-    Ok(entries)
+    Ok((entries, programs))
 }
 
 /// Tries left and done in `NAME+LEFT-DONE.efi` (UAPI.1 Boot Loader Specification, boot counting).
@@ -288,6 +301,7 @@ pub fn render(report: &Report) -> String {
             e.kernel.as_deref().unwrap_or("-")
         );
     }
+    out += &signatures::render(&report.programs);
     for problem in &report.problems {
         let _ = writeln!(out, "\nproblem: {problem}");
     }

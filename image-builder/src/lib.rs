@@ -15,5 +15,7 @@ mod packages;
 mod progress;
 mod reproduce;
 mod sbom;
+mod secure_boot;
+mod signatures;
 pub mod source;
 mod usage;

@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use twinhull_disk::{table, types};
 use twinhull_fsimg::{FileSystem, FileType, Inode, Part, fat};
+use twinhull_spec::Spec;
 use twinhull_sysutil::atomic;
 use twinhull_sysutil::command::Cmd;
 use twinhull_uki as uki;
@@ -24,18 +25,23 @@ pub(crate) const SECOND: &str = "TWINHULL_SECOND_BUILD";
 /// Builds the spec of `args` again, with `cache` as its cache folder, and compares the result with `image`.
 ///
 /// Returns an error that names the first difference.
-pub(crate) fn check(args: &BuildArgs, cache: &Path, image: &Path) -> Result<()> {
+pub(crate) fn check(args: &BuildArgs, spec: &Spec, cache: &Path, image: &Path) -> Result<()> {
     let dir = tempfile::Builder::new().prefix(".reproduce-").tempdir_in(&args.out)?;
     atomic::note_unfinished(dir.path());
-    let result = check_in(dir.path(), args, cache, image);
+    let result = check_in(dir.path(), args, spec, cache, image);
     atomic::forget_unfinished(dir.path());
     result
 }
 
 /// As [`check`], with `dir` for the second build.
-fn check_in(dir: &Path, args: &BuildArgs, cache: &Path, image: &Path) -> Result<()> {
+fn check_in(dir: &Path, args: &BuildArgs, spec: &Spec, cache: &Path, image: &Path) -> Result<()> {
     let program = std::env::current_exe()?;
-    let mut cmd = Cmd::new("sh")
+    let mut cmd = Cmd::new("sh");
+    if spec.boot.secure_boot.as_ref().is_some_and(|s| s.key.is_some()) {
+        // The key may need a PIN and variables of a token's module.
+        cmd = cmd.inherit_env();
+    }
+    let mut cmd = cmd
         .env(SECOND, "1")
         .args([
             "-c",

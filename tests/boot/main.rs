@@ -8,4 +8,5 @@ mod disks;
 mod ext4;
 mod failures;
 mod formats;
+mod secure_boot;
 mod support;

@@ -83,7 +83,8 @@ impl Guest {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    fn command(&self) -> Command {
+    /// runvm with all arguments, to be started.
+    pub(crate) fn command(&self) -> Command {
         let mut command = program("runvm");
         command
             .arg(&self.image)

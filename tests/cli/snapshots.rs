@@ -21,6 +21,11 @@ fn help() {
         ("image-builder-inspect", &["inspect", "--help"]),
         ("image-builder-diff", &["diff", "--help"]),
         ("image-builder-sbom", &["sbom", "--help"]),
+        ("image-builder-secure-boot", &["secure-boot", "--help"]),
+        ("image-builder-secure-boot-keygen", &["secure-boot", "keygen", "--help"]),
+        ("image-builder-secure-boot-enroll-files", &["secure-boot", "enroll-files", "--help"]),
+        ("image-builder-secure-boot-prepare", &["secure-boot", "prepare", "--help"]),
+        ("image-builder-secure-boot-attach", &["secure-boot", "attach", "--help"]),
         ("runvm", &["--help"]),
     ] {
         let program_name = if name == "runvm" { "runvm" } else { "image-builder" };

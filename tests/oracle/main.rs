@@ -9,3 +9,4 @@ mod erofs;
 mod export;
 mod ext4;
 mod image;
+mod secure_boot;

@@ -48,6 +48,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Machine")]
     persist: Option<PathBuf>,
 
+    /// Boot with Secure Boot on and the keys in DIR (PK.esl, KEK.esl and db.esl, as `image-builder secure-boot
+    /// enroll-files` writes them)
+    #[arg(long, value_name = "DIR", help_heading = "Machine")]
+    secure_boot: Option<PathBuf>,
+
     /// Size of the guest's disk, at least the image's, such as 6G
     #[arg(long, value_name = "SIZE", value_parser = twinhull_sysutil::size::parse, help_heading = "Machine")]
     disk_size: Option<u64>,
@@ -166,6 +171,7 @@ impl Args {
             cpus: self.cpus,
             disk_size: self.disk_size,
             persist: self.persist,
+            secure_boot: self.secure_boot,
             extra_disks: self.extra_disk,
             serial_log: self.serial_log,
             console,

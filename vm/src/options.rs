@@ -60,6 +60,8 @@ pub struct Options {
     pub disk_size: Option<u64>,
     /// A qcow2 overlay that keeps what the guest writes; the firmware's variables go to `FILE.vars`.
     pub persist: Option<PathBuf>,
+    /// A folder with `PK.esl`, `KEK.esl` and `db.esl`: the firmware knows these keys and enforces Secure Boot.
+    pub secure_boot: Option<PathBuf>,
     /// More disks; what the guest writes to them is thrown away.
     pub extra_disks: Vec<PathBuf>,
     /// Keeps the serial console's output in this file.
@@ -119,6 +121,7 @@ impl Default for Options {
             cpus: 2,
             disk_size: None,
             persist: None,
+            secure_boot: None,
             extra_disks: Vec::new(),
             serial_log: None,
             console: Console::Quiet,

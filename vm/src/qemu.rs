@@ -24,8 +24,10 @@ pub(crate) const KVM_BROKEN: &str = "KVM internal error";
 struct Machine {
     program: &'static str,
     package: &'static str,
-    /// `smm=off`: none of our firmware uses it, and KVM inside a guest often cannot do it.
+    /// `smm=off`: most firmware doesn't use it, and KVM inside a guest often cannot do it.
     machine: &'static [&'static str],
+    /// For firmware that enforces Secure Boot: only code in SMM may write to its variables.
+    secure: &'static [&'static str],
     /// Two watchdogs, as kernels for clouds have a driver for one of them only. The chipset's does
     /// nothing until its "no reboot" strap is off.
     watchdog: &'static [&'static str],
@@ -35,8 +37,15 @@ const X86_64: Machine = Machine {
     program: "qemu-system-x86_64",
     package: "`qemu-system-x86` (Debian, Ubuntu, Fedora) or `qemu-full` (Arch)",
     machine: &["-machine", "q35,smm=off"],
+    secure: &["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"],
     watchdog: &["-device", "i6300esb", "-global", "ICH9-LPC.noreboot=off", "-action", "watchdog=reset"],
 };
+
+impl Machine {
+    fn machine_for(&self, firmware: &Firmware) -> &'static [&'static str] {
+        if firmware.secure { self.secure } else { self.machine }
+    }
+}
 
 const BARE: &[&str] = &["-nodefaults", "-no-user-config", "-display", "none"];
 
@@ -110,7 +119,7 @@ impl Plan<'_> {
         let mut words = Words::default();
         words.add([&self.program]);
         words.add(BARE);
-        words.add(X86_64.machine);
+        words.add(X86_64.machine_for(&self.firmware));
         words.add(self.accel.args());
         words.add(["-smp", &options.cpus.to_string()]);
         words.add(["-m", &format!("{}K", options.memory >> 10)]);
@@ -214,7 +223,7 @@ pub(crate) fn trial(program: &Path, firmware: &Firmware, serial: &Path) -> Vec<O
     let mut words = Words::default();
     words.add([program]);
     words.add(BARE);
-    words.add(X86_64.machine);
+    words.add(X86_64.machine_for(firmware));
     words.add(Chosen::Kvm.args());
     words.add(["-m", "256M", "-no-reboot"]);
     let format = firmware.format;
@@ -233,7 +242,8 @@ mod tests {
     use crate::options::Cloud;
 
     fn line(options: &Options, change: impl FnOnce(&mut Plan<'_>)) -> String {
-        let firmware = Firmware { code: "/fw/code".into(), vars: "/fw/vars".into(), format: "raw" };
+        let secure = options.secure_boot.is_some();
+        let firmware = Firmware { code: "/fw/code".into(), vars: "/fw/vars".into(), format: "raw", secure };
         let mut plan = Plan {
             options,
             program: "qemu".into(),
@@ -269,6 +279,16 @@ mod tests {
         for unwanted in ["-smbios", "virtserialport", "-no-reboot", "hostfwd", "guestfwd"] {
             assert!(!line.contains(unwanted), "{unwanted}: {line}");
         }
+    }
+
+    #[test]
+    fn secure_boot_needs_smm() {
+        let options = Options { secure_boot: Some("keys".into()), ..Options::default() };
+        let line = line(&options, |_| ());
+        assert!(
+            line.contains("-machine q35,smm=on -global driver=cfi.pflash01,property=secure,value=on"),
+            "{line}"
+        );
     }
 
     #[test]

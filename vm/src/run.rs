@@ -74,7 +74,7 @@ pub fn run(options: &Options) -> Result<Outcome> {
 /// Prepares all a guest needs, then starts it.
 fn start(options: &Options, signals: &Signals) -> Result<Outcome> {
     let program = qemu::find()?;
-    let firmware = firmware::find()?;
+    let firmware = firmware::find(options.secure_boot.is_some())?;
     let strings = strings(options)?;
     let pieces = cloud_pieces(options)?;
 
@@ -88,7 +88,7 @@ fn start(options: &Options, signals: &Signals) -> Result<Outcome> {
     let overlay = disk::overlay(&image, &overlay_path, options.persist.is_some(), options.disk_size)?;
     let vars = if options.persist.is_some() { overlay.vars } else { dir.join("vars") };
     if !(overlay.reused && vars.exists()) {
-        firmware.copy_vars(&vars)?;
+        firmware.copy_vars(&vars, options.secure_boot.as_deref())?;
     }
     let cidata = pieces.cidata.then(|| dir.join("cidata.img"));
     if let Some(path) = &cidata {
@@ -135,7 +135,7 @@ pub fn dry_run(options: &Options) -> Result<String> {
     options.check()?;
     let pieces = cloud_pieces(options)?;
     let program = qemu::find()?;
-    let firmware = firmware::find()?;
+    let firmware = firmware::find(options.secure_boot.is_some())?;
     let accel = accel::choose(options.accel, &program, &firmware, &Signals::default())?;
     let dir = PathBuf::from("/TEMPORARY");
     let disk = options.persist.clone().map(std::path::absolute).transpose()?;

@@ -47,15 +47,11 @@ fn generated() -> Result<Vec<(PathBuf, Vec<u8>)>> {
         [("image-builder", image_builder::cli::Cli::command()), ("runvm", runvm::cli::Args::command())]
     {
         let command = command.name(name);
-        let mut pages = vec![command.clone()];
         let mut with_help = command.clone();
         with_help.build();
-        pages.extend(
-            with_help.get_subcommands().filter(|c| c.get_name() != "help" && !c.is_hide_set()).cloned(),
-        );
-        for page in pages {
-            let title =
-                if page.get_name() == name { name.to_owned() } else { format!("{name}-{}", page.get_name()) };
+        let mut pages = vec![(name.to_owned(), command.clone())];
+        subcommands(name, &with_help, &mut pages);
+        for (title, page) in pages {
             let mut text = Vec::new();
             clap_mangen::Man::new(page.name(title.clone())).title(title.to_uppercase()).render(&mut text)?;
             files.push((docs.join(format!("man/{title}.1")), text));
@@ -67,4 +63,13 @@ fn generated() -> Result<Vec<(PathBuf, Vec<u8>)>> {
         }
     }
     Ok(files)
+}
+
+/// Adds the subcommands of `command`, and theirs, with the titles of their pages.
+fn subcommands(title: &str, command: &clap::Command, pages: &mut Vec<(String, clap::Command)>) {
+    for sub in command.get_subcommands().filter(|c| c.get_name() != "help" && !c.is_hide_set()) {
+        let title = format!("{title}-{}", sub.get_name());
+        pages.push((title.clone(), sub.clone()));
+        subcommands(&title, sub, pages);
+    }
 }

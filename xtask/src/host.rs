@@ -30,6 +30,7 @@ const DEMO: &[Need] = &[
     need("/usr/share/OVMF/OVMF_CODE_4M.fd", &["ovmf"]),
     need("newuidmap", &["uidmap"]),
     need("cc", &["gcc", "libc6-dev"]),
+    need("openssl", &["openssl"]),
 ];
 
 /// For the foreign checks of the tests.
@@ -45,10 +46,15 @@ const TEST: &[Need] = &[
     need("journalctl", &["systemd"]),
     need("mcopy", &["mtools"]),
     need("objdump", &["binutils"]),
+    need("osslsigncode", &["osslsigncode"]),
+    need("sbverify", &["sbsigntool"]),
     need("sfdisk", &["fdisk"]),
     need("sgdisk", &["gdisk"]),
     need("setcap", &["libcap2-bin"]),
     need("setpriv", &["util-linux"]),
+    need("sig-list-to-certs", &["efitools"]),
+    need("softhsm2-util", &["softhsm2"]),
+    need("/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so", &["libengine-pkcs11-openssl"]),
     need("ssh-keygen", &["openssh-client"]),
     need("systemd-hwdb", &["systemd-hwe-hwdb", "udev"]),
     need("systemd-repart", &["systemd-repart", "systemd"]),

@@ -37,6 +37,15 @@ pub(crate) fn check(root: &Node, value: &Value, report: &mut Report<'_>) {
     if text("/disk/filesystem") == Some("ext4") {
         packing_of_ext4(root, report);
     }
+    let secure_boot = root.get("boot").and_then(|boot| boot.get("secure-boot"));
+    if let Some(node) = secure_boot.and_then(|keys| keys.get("enroll"))
+        && secure_boot.is_some_and(|keys| keys.get("enroll-files").is_none())
+    {
+        let message = "boot.secure-boot.enroll: there is nothing to enrol".to_owned();
+        report
+            .add(Code::Conflict, &node.span, "boot.secure-boot.enroll", message)
+            .hint("set enroll-files; `image-builder secure-boot enroll-files` makes such a folder");
+    }
     if let Some(words) = value.pointer("/boot/cmdline").and_then(Value::as_array)
         && let Some(node) = root.get("boot").and_then(|boot| boot.get("cmdline"))
     {

@@ -24,7 +24,9 @@ mod yaml;
 use std::path::Path;
 
 pub use diagnostic::{Code, Diagnostic, Diagnostics, MAX_ITEMS, Place};
-pub use model::{Boot, Debian, Disk, Emergency, Filesystem, Image, Profile, Spec, System, TreeSource};
+pub use model::{
+    Boot, Debian, Disk, Emergency, Enroll, Filesystem, Image, Profile, SecureBoot, Spec, System, TreeSource,
+};
 pub use reference::{EXAMPLE, json_schema, reference_markdown};
 pub use yaml::MAX_SIZE;
 

@@ -95,6 +95,47 @@ pub struct Boot {
     pub cmdline: Vec<String>,
     /// What a failed initrd does.
     pub emergency: Emergency,
+    /// Signatures of what the firmware starts.
+    pub secure_boot: Option<SecureBoot>,
+}
+
+/// `boot.secure-boot:`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SecureBoot {
+    /// Certificate file, relative to the spec.
+    pub certificate: String,
+    /// Private key: a file relative to the spec, or a PKCS #11 URI. Without one, the image is signed later.
+    pub key: Option<String>,
+    /// Folder with PK.auth, KEK.auth and db.auth, relative to the spec.
+    pub enroll_files: Option<String>,
+    /// Where systemd-boot enrols them by itself.
+    #[serde(default)]
+    pub enroll: Enroll,
+}
+
+/// `boot.secure-boot.enroll:`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Enroll {
+    /// Where somebody chooses it in the boot menu.
+    Manual,
+    /// In virtual machines.
+    #[default]
+    IfSafe,
+    /// On every machine in setup mode.
+    Force,
+}
+
+impl Enroll {
+    /// As the spec and systemd-boot write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Enroll::Manual => "manual",
+            Enroll::IfSafe => "if-safe",
+            Enroll::Force => "force",
+        }
+    }
 }
 
 /// `boot.profile:`

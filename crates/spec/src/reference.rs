@@ -30,6 +30,9 @@ boot:
   modules: [nvme]
   cmdline: [net.ifnames=0]
   emergency: reboot
+  secure-boot:
+    certificate: keys/db.crt
+    key: keys/db.key
 
 disk:
   esp: 256M

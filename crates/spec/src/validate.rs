@@ -446,10 +446,13 @@ impl Walk<'_, '_, '_> {
         if let Some(base) = self.base {
             let (code, message, hint) = match (fs_err::metadata(base.join(text)), kind) {
                 (Ok(found), PathKind::File) if found.is_dir() => {
-                    (Code::WrongType, "is a folder, not an archive".to_owned(), "write it as tree.dir")
+                    let hint = if path == "tree.tar" { "write it as tree.dir" } else { "name a file in it" };
+                    (Code::WrongType, "is a folder, not a file".to_owned(), hint)
                 }
                 (Ok(found), PathKind::Dir) if !found.is_dir() => {
-                    (Code::WrongType, "is not a folder".to_owned(), "write an archive as tree.tar")
+                    let hint =
+                        if path == "tree.dir" { "write an archive as tree.tar" } else { "name its folder" };
+                    (Code::WrongType, "is not a folder".to_owned(), hint)
                 }
                 (Ok(_), _) => return Some(Value::String(text.clone())),
                 (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => {

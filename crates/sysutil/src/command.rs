@@ -82,6 +82,13 @@ impl Cmd {
         self
     }
 
+    /// Lets the child see all of the caller's environment, for programs whose plugins have variables of their own.
+    #[must_use]
+    pub fn inherit_env(mut self) -> Self {
+        self.inner.envs(std::env::vars_os()).env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+        self
+    }
+
     /// Sets the folder the child starts in.
     #[must_use]
     pub fn current_dir(mut self, dir: impl AsRef<std::path::Path>) -> Self {

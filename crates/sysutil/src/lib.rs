@@ -6,4 +6,5 @@ pub mod command;
 pub mod digest;
 pub mod ordered;
 pub mod size;
+pub mod sparse;
 pub mod store;

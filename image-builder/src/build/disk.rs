@@ -15,6 +15,7 @@ use twinhull_tree::Tree;
 use uuid::Uuid;
 
 use super::esp::{self, Loader, Uki};
+use super::signing::Signing;
 use super::sizes;
 use crate::kept::Kept;
 use crate::progress::Progress;
@@ -34,6 +35,7 @@ pub(super) struct Plan<'a> {
     pub(super) kept: &'a Kept,
     pub(super) uki: Uki<'a>,
     pub(super) loader: &'a Loader,
+    pub(super) signing: Option<&'a Signing>,
 }
 
 /// A written image that is not yet in its place.
@@ -122,7 +124,10 @@ pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result
     step.done(&hash_text[..16]);
 
     let step = progress.step("Writing UKI and ESP");
-    let uki = plan.uki.build(&hash_text)?;
+    let mut uki = plan.uki.build(&hash_text)?;
+    if let Some(signing) = plan.signing {
+        uki = signing.sign("UKI", uki)?;
+    }
     let (uki_len, uki_sha256) = (uki.len() as u64, digest::sha256_hex(&uki));
     let uki_name = format!("{}+3.efi", slot::label(id, version));
     let serial = u32::from_le_bytes(std::array::from_fn(|n| derive_uuid(plan.seed, "fat").into_bytes()[n]));

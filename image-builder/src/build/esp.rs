@@ -7,14 +7,24 @@ use twinhull_fsimg::fat;
 use twinhull_tree::{Content, Tree};
 use twinhull_uki as uki;
 
+use super::signing::Signing;
+
 /// The boot loader, no menu, and nothing that would override its sorting: a `default` would match entries
 /// whose tries are used up.
 const LOADER_CONF: &str = "timeout 0\neditor no\nauto-firmware no\n";
+
+/// Where systemd-boot looks for keys that it enrols by itself.
+const KEYS: &str = "loader/keys/auto";
 
 /// systemd-boot and the stub for UKIs, from the tree.
 #[derive(Debug)]
 pub(super) struct Loader {
     boot: Vec<u8>,
+    /// Its length in bytes once it is signed, if it will be.
+    boot_len: u64,
+    conf: String,
+    /// Files that machines in setup mode take their keys from.
+    keys: Vec<(String, Content)>,
     fallback: String,
     second: String,
     /// The EFI stub that UKIs begin with.
@@ -39,8 +49,12 @@ impl Loader {
             Ok(tree.read(&path)?)
         };
         let suffix = arch.efi();
+        let boot = read("boot loader", format!("{dir}/systemd-boot{suffix}.efi"))?;
         let loader = Loader {
-            boot: read("boot loader", format!("{dir}/systemd-boot{suffix}.efi"))?,
+            boot_len: boot.len() as u64,
+            boot,
+            conf: LOADER_CONF.into(),
+            keys: Vec::new(),
             fallback: format!("EFI/BOOT/BOOT{}.EFI", suffix.to_uppercase()),
             second: format!("EFI/systemd/systemd-boot{suffix}.efi"),
             stub: read("EFI stub", format!("{dir}/linux{suffix}.efi.stub"))?,
@@ -70,19 +84,39 @@ impl Loader {
         Ok(loader)
     }
 
+    /// Signs the boot loader, or makes room for its signature, and adds what machines are to enrol.
+    pub(super) fn secure(&mut self, signing: &Signing) -> Result<()> {
+        self.boot_len = signing.signed_len("systemd-boot", &self.boot)?;
+        self.boot = signing.sign("systemd-boot", std::mem::take(&mut self.boot))?;
+        if let Some(enroll) = &signing.enroll {
+            self.conf += &format!("secure-boot-enroll {}\n", enroll.mode.name());
+            self.keys = enroll.files.iter().map(|(name, c)| (format!("{KEYS}/{name}"), c.clone())).collect();
+        }
+        Ok(())
+    }
+
     /// Files of the boot loader on the ESP.
     pub(super) fn files(&self) -> Vec<(String, Content)> {
-        vec![
+        let mut files = vec![
             (self.fallback.clone(), self.boot.clone().into()),
             (self.second.clone(), self.boot.clone().into()),
             ("loader/entries.srel".into(), "type1\n".into()),
-            ("loader/loader.conf".into(), LOADER_CONF.into()),
-        ]
+            ("loader/loader.conf".into(), self.conf.clone().into()),
+        ];
+        files.extend(self.keys.iter().cloned());
+        files
     }
 
-    /// Their length in bytes.
-    pub(super) fn files_len(&self) -> u64 {
-        self.files().iter().map(|(_, c)| c.len()).sum()
+    /// Their lengths in bytes, with every signature.
+    pub(super) fn lengths(&self) -> Vec<(String, u64)> {
+        let length = |path: &str, content: &Content| {
+            if [&self.fallback, &self.second].iter().any(|p| *p == path) {
+                self.boot_len
+            } else {
+                content.len()
+            }
+        };
+        self.files().into_iter().map(|(path, c)| (path.clone(), length(&path, &c))).collect()
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Manifest {
     /// Algorithm, level and largest cluster in bytes of the usr image; `null` when it isn't compressed.
     usr_compression: Option<Packing>,
     uki: Artefact,
+    /// Who signs what the firmware starts; `null` when nobody does.
+    secure_boot: Option<SecureBoot>,
     initrd: Artefact,
     sizes: Sizes,
     disk_length: u64,
@@ -61,6 +63,14 @@ struct Packing {
 struct Taken {
     files: u64,
     bytes: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct SecureBoot {
+    certificate: String,
+    certificate_sha256: String,
+    signed: bool,
+    enroll: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -117,6 +127,12 @@ impl Manifest {
                 length: facts.written.uki_len,
                 sha256: facts.written.uki_sha256.clone(),
             },
+            secure_boot: facts.plan.signing.map(|signing| SecureBoot {
+                certificate: signing.certificate.subject(),
+                certificate_sha256: signing.certificate.sha256(),
+                signed: signing.signs(),
+                enroll: signing.enroll.as_ref().map(|enroll| enroll.mode.name()),
+            }),
             initrd: Artefact {
                 name: "initrd.cpio.zst".into(),
                 length: facts.initrd.len() as u64,

@@ -3,6 +3,7 @@
 mod disk;
 mod esp;
 mod manifest;
+mod signing;
 mod sizes;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use twinhull_compose::{hermetic, initrd};
 use twinhull_disk::types::Arch;
 use twinhull_fsimg::{Format, cpio, erofs};
+use twinhull_secureboot::Pin;
 use twinhull_spec::{Emergency, Filesystem, Profile, Spec};
 use twinhull_sysutil::{digest, size};
 use twinhull_tree::Tree;
@@ -55,6 +57,10 @@ pub struct Options<'a> {
     pub spec_text: &'a str,
     /// Results of earlier builds.
     pub kept: &'a Kept,
+    /// Folder that the spec's paths start from.
+    pub base: &'a Path,
+    /// Passphrase or PIN of the signing key.
+    pub pin: Option<Pin>,
 }
 
 /// What a build made.
@@ -107,6 +113,8 @@ struct Unfinished {
 /// Writes the image beside its place.
 fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) -> Result<Unfinished> {
     let arch = arch(spec)?;
+    // A key that doesn't work is better known before the work than after it.
+    let signing = signing::Signing::load(spec, options)?;
     let installed = packages::installed(&tree);
     // From the whole tree: an image that was made small has no copyright files any more.
     let components = sbom::read_components(&tree)?.unwrap_or_default();
@@ -129,7 +137,12 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
         options.kept.store(),
     )?;
     let kernel = hermetic.kernel.image.read()?;
-    let loader = esp::Loader::find(&hermetic.tree, arch, &kernel)?;
+    let mut loader = esp::Loader::find(&hermetic.tree, arch, &kernel)?;
+    let mut signature = 0;
+    if let Some(signing) = &signing {
+        loader.secure(signing)?;
+        signature = signing.signed_len("EFI stub", &loader.stub)? - loader.stub.len() as u64;
+    }
     let unused: u64 = hermetic.minimized.iter().map(|r| r.bytes).sum();
     step.done(&format!(
         "kernel {}, {} leftovers and {} of unused files removed",
@@ -153,7 +166,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
         os_release: &hermetic.os_release,
         cmdline: cmdline(spec),
     };
-    let esp = sizes::esp(spec, uki.estimate(), &loader)?;
+    let esp = sizes::esp(spec, uki.estimate() + signature, &loader)?;
     let plan = disk::Plan {
         spec,
         arch,
@@ -166,6 +179,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
         kept: options.kept,
         uki,
         loader: &loader,
+        signing: signing.as_ref(),
     };
 
     fs_err::create_dir_all(options.out)?;

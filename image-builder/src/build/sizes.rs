@@ -23,10 +23,10 @@ const ESP_SLACK: u64 = 4 << 20;
 /// Returns [`Error::NoRoom`] naming the setting and a value that would do.
 pub(super) fn esp(spec: &Spec, uki: u64, loader: &Loader) -> Result<u64> {
     // A quarter more than today's UKI, three times.
-    let need = loader.files_len() + UKIS * uki + ESP_SLACK;
+    let mut files = loader.lengths();
+    let need = files.iter().map(|(_, length)| length).sum::<u64>() + UKIS * uki + ESP_SLACK;
     let default = (need + UKIS * uki / 4).next_multiple_of(STEP).max(2 * STEP);
     let esp = asked(&spec.disk.esp)?.unwrap_or(default);
-    let mut files: Vec<(String, u64)> = loader.files().iter().map(|(p, c)| (p.clone(), c.len())).collect();
     files.extend((0..UKIS).map(|n| (format!("EFI/Linux/{n}.efi"), uki)));
     let (used, room) = if esp < fat::MIN_SIZE { (need, 0) } else { fat::usage(&files, esp)? };
     if used > room {

@@ -11,7 +11,7 @@ mod spdx;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use twinhull_sysutil::digest;
 use uuid::Uuid;
 
@@ -23,6 +23,9 @@ use components::Component;
 use spdx::{Checksum, CreationInfo, Document, ExternalRef, Relationship};
 
 pub(crate) use components::components as read_components;
+
+/// What comes before the name space in a document as it is written.
+const NAMESPACE: &str = "\"documentNamespace\": \"";
 
 /// What a bill of materials is made from.
 #[derive(Debug, Default)]
@@ -51,12 +54,17 @@ pub(crate) struct Facts {
 
 /// The text of the bill of materials.
 pub(crate) fn text(facts: &Facts) -> Result<String> {
-    let mut document = document(facts);
-    // What is not the same has another name space, what is the same has the same.
-    let sha256 = digest::sha256(serde_json::to_string(&document)?.as_bytes());
+    seal(&(serde_json::to_string_pretty(&document(facts))? + "\n"))
+}
+
+/// The document `text` with the name space that its content has: what is not the same has another one, what is the
+/// same has the same.
+pub(crate) fn seal(text: &str) -> Result<String> {
+    let (before, rest) = text.split_once(NAMESPACE).context("the document has no name space")?;
+    let (_, after) = rest.split_once('"').context("the document's name space has no end")?;
+    let sha256 = digest::sha256(format!("{before}{NAMESPACE}\"{after}").as_bytes());
     let uuid = Uuid::new_v8(std::array::from_fn(|n| sha256[n]));
-    document.document_namespace = format!("urn:uuid:{uuid}");
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    Ok(format!("{before}{NAMESPACE}urn:uuid:{uuid}\"{after}"))
 }
 
 fn document(facts: &Facts) -> Document {

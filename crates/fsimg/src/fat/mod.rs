@@ -7,7 +7,7 @@
 mod name;
 mod reader;
 
-pub use reader::{Entry, read};
+pub use reader::{Entry, options, read};
 
 use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom, Write};

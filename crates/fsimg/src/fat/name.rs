@@ -157,6 +157,17 @@ pub(super) fn dos_time(secs: u64) -> (u16, u16) {
     (date as u16, time as u16)
 }
 
+/// The UNIX time of a date and a time of day in UTC: what [`dos_time`] makes a FAT's time of.
+pub(super) fn unix_time((year, month, day): (u16, u16, u16), (hour, minute, second): (u16, u16, u16)) -> u64 {
+    let (month, day) = (u64::from(month).clamp(1, 12), u64::from(day).max(1));
+    // Years and months from March, so that the day that is sometimes there comes last.
+    let year = u64::from(year) - u64::from(month <= 2);
+    let (era, yoe, mp) = (year / 400, year % 400, (month + 9) % 12);
+    let doy = (153 * mp + 2) / 5 + day - 1;
+    let days = era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468;
+    days * 86_400 + u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +192,12 @@ mod tests {
             (u64::MAX, civil(2107, 12, 31), 23 << 11 | 59 << 5 | 29),
         ] {
             assert_eq!(dos_time(secs), (date, time), "{secs}");
+            let (date, time) = dos_time(secs);
+            let read = unix_time(
+                (1980 + (date >> 9), date >> 5 & 15, date & 31),
+                (time >> 11, time >> 5 & 63, (time & 31) * 2),
+            );
+            assert_eq!(dos_time(read), (date, time), "{secs}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
+use super::{Options, name};
 use crate::{Error, Result};
 
 /// Most files and folders that are read.
@@ -26,17 +27,43 @@ pub struct Entry {
 ///
 /// Returns [`Error::Damaged`] for anything that is no FAT or leads nowhere.
 pub fn read(file: &File, offset: u64, size: u64, wanted: impl Fn(&str) -> bool) -> Result<Vec<Entry>> {
+    open(file, offset, size, |fs| {
+        let mut found = Vec::new();
+        let mut budget = Budget { entries: MAX_ENTRIES, bytes: size };
+        walk(&fs.root_dir(), "", 0, &mut budget, &wanted, &mut found)?;
+        found.sort_by(|a: &Entry, b| a.path.cmp(&b.path));
+        Ok(found)
+    })
+}
+
+/// What [`write`](super::write) was told when it wrote the file system of `size` bytes at `offset` of `file`: with
+/// the same files it writes the same again. Times are those of its first file or folder.
+///
+/// Returns [`Error::Damaged`].
+pub fn options(file: &File, offset: u64, size: u64) -> Result<Options> {
+    open(file, offset, size, |fs| {
+        let first = fs.root_dir().iter().next().transpose()?;
+        let time = first.map_or(0, |entry| {
+            let fatfs::DateTime { date, time } = entry.modified();
+            name::unix_time((date.year, date.month, date.day), (time.hour, time.min, time.sec))
+        });
+        Ok(Options { size, serial: fs.volume_id(), label: fs.volume_label(), time })
+    })
+}
+
+/// Calls `work` with the file system of `size` bytes at `offset` of `file`.
+fn open<T>(
+    file: &File,
+    offset: u64,
+    size: u64,
+    work: impl FnOnce(&fatfs::FileSystem<Window>) -> io::Result<T>,
+) -> Result<T> {
     let damaged = |reason: String| Error::Damaged { format: "FAT", offset, reason };
     let window = Window { file: file.try_clone()?, offset, size, position: 0 };
     // fatfs asserts on some damage that it could report; a hostile image must not end the program.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let fs =
-            fatfs::FileSystem::new(window, fatfs::FsOptions::new()).map_err(|e| damaged(e.to_string()))?;
-        let mut found = Vec::new();
-        let mut budget = Budget { entries: MAX_ENTRIES, bytes: size };
-        walk(&fs.root_dir(), "", 0, &mut budget, &wanted, &mut found).map_err(|e| damaged(e.to_string()))?;
-        found.sort_by(|a: &Entry, b| a.path.cmp(&b.path));
-        Ok(found)
+        let fs = fatfs::FileSystem::new(window, fatfs::FsOptions::new());
+        fs.and_then(|fs| work(&fs)).map_err(|e| damaged(e.to_string()))
     }))
     .unwrap_or_else(|_| Err(damaged("it is damaged in a way that its reader can't handle".into())))
 }
@@ -141,11 +168,13 @@ mod tests {
         super::super::write(&[("a/b.txt".into(), Content::from("hi"))], &options, &mut out).unwrap();
         let files = read(&file, 0, 40 << 20, |_| true).unwrap();
         assert_eq!(files, [Entry { path: "a/b.txt".into(), data: b"hi".to_vec() }]);
+        assert_eq!(super::options(&file, 0, 40 << 20).unwrap().serial, 1);
         for at in (0..600).chain([16_384, 16_388, 16_392]) {
             let mut byte = [0];
             file.read_exact_at(&mut byte, at).unwrap();
             file.write_all_at(&[byte[0] ^ 0xFF], at).unwrap();
             let _ = read(&file, 0, 40 << 20, |_| true);
+            let _ = super::options(&file, 0, 40 << 20);
             file.write_all_at(&byte, at).unwrap();
         }
     }

@@ -202,6 +202,45 @@ static BOOT: &[Key] = &[
         kind: Kind::Choice(EMERGENCIES),
         docs: "What a failed initrd does.",
     },
+    Key {
+        name: "secure-boot",
+        aka: &["secureboot", "signing", "sign"],
+        default: Derived("nothing is signed"),
+        kind: Kind::Map(SECURE_BOOT),
+        docs: "Signatures of the UKI and of systemd-boot.",
+    },
+];
+
+static SECURE_BOOT: &[Key] = &[
+    Key {
+        name: "certificate",
+        aka: &["cert", "crt"],
+        default: Required,
+        kind: Kind::Path(PathKind::File),
+        docs: "Certificate of the signing key, PEM or DER, which machines have in their db.",
+    },
+    Key {
+        name: "key",
+        aka: &["private-key", "secret"],
+        default: Derived("the image is made ready for signing, and signed later"),
+        kind: Kind::Text(&SIGNING_KEY),
+        docs: "Private key: a PEM file, relative to the spec's folder, or a PKCS #11 URI. A passphrase or PIN is taken \
+               from `TWINHULL_KEY_PIN`.",
+    },
+    Key {
+        name: "enroll-files",
+        aka: &["keys", "auth", "enrol-files", "enrollment"],
+        default: Derived("none"),
+        kind: Kind::Path(PathKind::Dir),
+        docs: "Folder with `PK.auth`, `KEK.auth` and `db.auth`, which go onto the ESP for machines in setup mode.",
+    },
+    Key {
+        name: "enroll",
+        aka: &["enrol", "secure-boot-enroll"],
+        default: Value("if-safe"),
+        kind: Kind::Choice(ENROLL),
+        docs: "Where systemd-boot enrols these files by itself.",
+    },
 ];
 
 static DISK: &[Key] = &[
@@ -286,6 +325,16 @@ static EMERGENCIES: &[Choice] = &[
         docs: "say why and reboot, so that boot counting can choose another version",
     },
     Choice { name: "shell", aka: &["sh", "bash", "console", "debug"], docs: "wait for a person" },
+];
+
+static ENROLL: &[Choice] = &[
+    Choice {
+        name: "manual",
+        aka: &["menu", "off", "never"],
+        docs: "where somebody chooses it in the boot menu",
+    },
+    Choice { name: "if-safe", aka: &["auto", "vm"], docs: "in virtual machines in setup mode" },
+    Choice { name: "force", aka: &["always", "yes"], docs: "on every machine in setup mode" },
 ];
 
 static IMAGE_ID: Text = Text {
@@ -403,6 +452,15 @@ static CMDLINE: Text = Text {
     words: "printable ASCII without spaces and double quotes; one list item per word",
     example: "net.ifnames=0",
     explain: rules::cmdline,
+};
+
+static SIGNING_KEY: Text = Text {
+    noun: "a private key",
+    pattern: r"^[^\x00-\x1f]+$",
+    max: 1024,
+    words: "a file name or a PKCS #11 URI",
+    example: "keys/db.key",
+    explain: |_| None,
 };
 
 /// Whether `text` is a host name, for a default that is taken from elsewhere.
