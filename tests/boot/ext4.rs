@@ -1,4 +1,4 @@
-//! A slot with ext4 boots: checked by dm-verity, mounted read-only, never offered to fsck.
+//! A slot with ext4 boots, from a VMDK: checked by dm-verity, mounted read-only, never offered to fsck.
 
 use twinhull_tests::{hello_tree, program, run};
 
@@ -15,8 +15,8 @@ fn a_slot_with_ext4_boots() {
     );
     fs_err::write(&spec, text).unwrap();
     let mut command = program("image-builder");
-    run(command.arg("build").arg(&spec).arg("--quiet").arg("--out").arg(dir.path())).ok();
-    let guest = Guest::of(dir.path().join("ext4_1.0.0.raw"));
+    run(command.arg("build").arg(&spec).args(["--quiet", "--format", "vmdk", "--out"]).arg(dir.path())).ok();
+    let guest = Guest::of(dir.path().join("ext4_1.0.0.vmdk"));
     let script = "echo state=$(systemctl is-system-running --wait); findmnt -no SOURCE,FSTYPE,OPTIONS /usr | \
                   { read source type options; echo source=$source; echo type=$type; echo options=$options; }; \
                   echo verity=$(cat /sys/block/dm-0/dm/uuid | cut -d- -f1,2); \

@@ -7,6 +7,5 @@ mod clouds;
 mod disks;
 mod ext4;
 mod failures;
-mod formats;
 mod secure_boot;
 mod support;

@@ -1,4 +1,4 @@
-//! Secure Boot in real firmware: what our key signed boots, what it didn't sign is refused.
+//! Secure Boot in real firmware: what our key signed boots (from a qcow2), what it didn't sign is refused.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -54,7 +54,9 @@ impl Fleet {
 fn a_signed_image_boots_with_secure_boot_on() {
     let _guard = alone();
     let fleet = Fleet::new();
-    let guest = fleet.guest(fleet.build("signed", "certificate: keys/db.crt, key: keys/db.key"));
+    fleet.build("signed", "certificate: keys/db.crt, key: keys/db.key");
+    fleet.builder(&["convert", "signed/hello_1.0.0.raw", "--quiet", "--format", "qcow2"]);
+    let guest = fleet.guest(fleet.path("signed/hello_1.0.0.qcow2"));
     let script = "echo state=$(systemctl is-system-running --wait); \
                   echo secure=$(tail -c1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c | od -An -tu1); \
                   echo setup=$(tail -c1 /sys/firmware/efi/efivars/SetupMode-8be4df61-93ca-11d2-aa0d-00e098032b8c | od -An -tu1); \

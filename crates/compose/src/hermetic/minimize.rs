@@ -216,7 +216,8 @@ fn files(tree: &Tree, item: Item) -> Vec<Vec<u8>> {
 
 /// Modules of [`HARDWARE`] that no other module and nobody in `wanted` needs. The indexes are made anew without them.
 fn modules(tree: &mut Tree, kernel: &str, wanted: &[String]) -> Result<Vec<Vec<u8>>> {
-    let db = ModuleDb::from_index(tree, kernel)?;
+    // A kernel without modules is an error of the initrd's, which says what to do about it.
+    let Ok(db) = ModuleDb::from_index(tree, kernel) else { return Ok(Vec::new()) };
     let is_hardware = |path: &str| {
         let folder = path.strip_prefix("kernel/").unwrap_or(path);
         HARDWARE.iter().any(|h| folder.strip_prefix(h).is_some_and(|rest| rest.starts_with('/')))
