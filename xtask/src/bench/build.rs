@@ -3,9 +3,9 @@
 //!
 //! The peer's tools are trixie's, run offline in a chroot with the tree unpacked, owners and all, and an initrd that is
 //! given to it ready made: making one is work that only we do here. It knows no incremental build, so what changed
-//! makes no difference to it. Three cases for us: nothing kept from earlier builds, one file changed since the last
-//! one, all files of one package changed. The last one is also held against mkosi, which keeps the installed tree and
-//! the initrd from one run to the next; see [`super::mkosi`].
+//! makes no difference to it, and one run of it stands beside three of ours: nothing kept from earlier builds, one file
+//! changed since the last one, all files of one package changed. The last one is also held against mkosi, which keeps
+//! the installed tree and the initrd from one run to the next; see [`super::mkosi`].
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -28,10 +28,11 @@ const CLUSTER: u32 = 65_536;
 /// The package whose files change in the third case.
 const PACKAGE: &str = "openssh-server";
 
+/// What we build.
 const CASES: [&str; 3] = ["cold", "changed_file", "changed_package"];
 
-/// The last case against mkosi with a warm cache.
-const MKOSI: &str = "mkosi_warm";
+/// What is compared: each of them, and the last one with mkosi.
+const NAMES: [&str; 4] = [CASES[0], CASES[1], CASES[2], "mkosi_warm"];
 
 /// One run of a whole build.
 #[derive(Debug, Clone, Copy)]
@@ -47,33 +48,30 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
     let (_, archive) = peer::our_image(&bin)?;
     let bench = Bench::prepare(bin, &archive)?;
     let mkosi = Mkosi::prepare(&bench.work.join("defs"))?;
-    // The fourth case is mkosi's.
     let (mut wall, mut cpu, mut memory) = (vec![Vec::new(); 4], vec![Vec::new(); 4], Vec::new());
     let mut size = None;
     for n in 0..=pairs {
-        for (case, name) in CASES.iter().enumerate() {
-            let ours = bench.ours(name, n)?;
-            let theirs = bench.theirs()?;
-            if size.is_none() {
-                size = Some(bench.sizes()?);
-            }
-            if n > 0 {
-                eprintln!("==> pair {n} of {pairs}, {name}: {:.2} s against {:.2} s", ours.wall, theirs.wall);
-                wall[case].push(Pair { ours: ours.wall, peer: theirs.wall });
-                cpu[case].push(Pair { ours: ours.cpu, peer: theirs.cpu });
-                memory.push(Pair { ours: ours.memory_mib, peer: theirs.memory_mib });
-            }
-            if *name == "changed_package" {
-                let theirs = bench.measure(&mkosi.argv("always"))?;
-                if n > 0 {
-                    eprintln!(
-                        "==> pair {n} of {pairs}, mkosi: {:.2} s against {:.2} s",
-                        ours.wall, theirs.wall
-                    );
-                    wall[3].push(Pair { ours: ours.wall, peer: theirs.wall });
-                    cpu[3].push(Pair { ours: ours.cpu, peer: theirs.cpu });
-                }
-            }
+        // What changed makes no difference to this peer: one run of it stands beside each of ours.
+        let cold = bench.ours(CASES[0], n)?;
+        let theirs = bench.theirs()?;
+        if size.is_none() {
+            size = Some(bench.sizes()?);
+        }
+        let file = bench.ours(CASES[1], n)?;
+        let package = bench.ours(CASES[2], n)?;
+        let mkosi = bench.measure(&mkosi.argv("always"))?;
+        if n == 0 {
+            continue;
+        }
+        let pairs_of = [(cold, theirs), (file, theirs), (package, theirs), (package, mkosi)];
+        for (case, (ours, theirs)) in pairs_of.into_iter().enumerate() {
+            eprintln!(
+                "==> pair {n} of {pairs}, {}: {:.2} s against {:.2} s",
+                NAMES[case], ours.wall, theirs.wall
+            );
+            wall[case].push(Pair { ours: ours.wall, peer: theirs.wall });
+            cpu[case].push(Pair { ours: ours.cpu, peer: theirs.cpu });
+            memory.push(Pair { ours: ours.memory_mib, peer: theirs.memory_mib });
         }
     }
     let (ours, theirs) = size.context("there were no runs")?;
@@ -82,7 +80,7 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
     if json {
         let mut ratios = serde_json::json!({ "size": report::ratio(&sizes), "peak_memory_mib": peak });
         let mut runs = Vec::new();
-        for (case, name) in CASES.iter().chain(&[MKOSI]).enumerate() {
+        for (case, name) in NAMES.iter().enumerate() {
             ratios[*name] = report::ratio(&wall[case]).into();
             runs.push(serde_json::json!({ "case": name, "wall_s": report::json(&wall[case]), "cpu_s": report::json(&cpu[case]) }));
         }
@@ -93,7 +91,7 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
             COMPRESSION.0
         );
         println!("{}", report::head());
-        for (case, name) in CASES.iter().chain(&[MKOSI]).enumerate() {
+        for (case, name) in NAMES.iter().enumerate() {
             println!("{}", report::row(&format!("{name}, wall"), "s", &wall[case]));
             println!("{}", report::row(&format!("{name}, CPU"), "s", &cpu[case]));
         }
@@ -101,9 +99,8 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
         println!("{}", report::row("peak memory", "MiB", &memory));
     }
     if let Some(path) = svg {
-        let bars: Vec<(&str, Pair)> = CASES
+        let bars: Vec<(&str, Pair)> = NAMES
             .iter()
-            .chain(&[MKOSI])
             .zip(&wall)
             .map(|(name, pairs)| {
                 let median = |of: fn(&Pair) -> f64| report::median(pairs.iter().map(of).collect());

@@ -83,7 +83,7 @@ impl Mkosi {
                  [Content]\nBootable=yes\nBootloader=systemd-boot\nUnifiedKernelImages=yes\nPackages={}\n\
                  [Build]\nBuildSources=\nIncremental=yes\nCacheDirectory=/var/cache/mkosi-image\n\
                  PackageCacheDirectory=/var/cache/mkosi-packages\nWorkspaceDirectory=/var/tmp\n",
-                PACKAGES.join(" ")
+                PACKAGES.join(",")
             ),
         )?;
         let mkosi = Mkosi { tree };
