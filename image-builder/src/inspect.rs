@@ -10,6 +10,7 @@ use twinhull_fsimg::{fat, verity};
 use twinhull_sysutil::{digest, size};
 use twinhull_uki as uki;
 
+use crate::image::{shown, shown_or_dash};
 use crate::signatures::{self, Program};
 
 /// Everything found in an image.
@@ -262,8 +263,8 @@ pub fn render(report: &Report) -> String {
             out,
             "  {:<2} {:<11} {:<29} {:<11} {:<11} {:<37} {}",
             p.number,
-            p.role,
-            p.label,
+            shown(p.role.as_bytes()),
+            shown(p.label.as_bytes()),
             size::human(p.offset),
             size::human(p.size),
             p.uuid,
@@ -277,7 +278,7 @@ pub fn render(report: &Report) -> String {
             "  {:<5} {:<7} {:<17} {:<11} {:<11} {}",
             s.name,
             s.state,
-            s.version.as_deref().unwrap_or("-"),
+            shown_or_dash(s.version.as_deref()),
             s.data_length.map_or("-".into(), size::human),
             s.verity.as_deref().map_or("-", |v| if v == "verified" { v } else { "FAILED" }),
             s.root_hash.as_deref().unwrap_or("-")
@@ -292,18 +293,18 @@ pub fn render(report: &Report) -> String {
         let _ = writeln!(
             out,
             "  {:<43} {:<11} {:<5} {:<6} {:<14} {:<11} {}",
-            e.path,
-            e.version.as_deref().unwrap_or("-"),
+            shown(e.path.as_bytes()),
+            shown_or_dash(e.version.as_deref()),
             e.slot.map_or("-".into(), String::from),
             tries,
             e.state,
             size::human(e.length as u64),
-            e.kernel.as_deref().unwrap_or("-")
+            shown_or_dash(e.kernel.as_deref())
         );
     }
     out += &signatures::render(&report.programs);
     for problem in &report.problems {
-        let _ = writeln!(out, "\nproblem: {problem}");
+        let _ = writeln!(out, "\nproblem: {}", shown(problem.as_bytes()));
     }
     out
 }
@@ -311,6 +312,52 @@ pub fn render(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_image_says_can_not_talk_to_the_terminal() {
+        let evil = || "x\u{1b}[2J\n\u{202e}".to_owned();
+        let report = Report {
+            image: "image".into(),
+            length: 1,
+            disk_uuid: String::new(),
+            partitions: vec![Partition {
+                number: 1,
+                role: evil(),
+                label: evil(),
+                offset: 0,
+                size: 1,
+                uuid: String::new(),
+                flags: String::new(),
+            }],
+            slots: vec![Slot {
+                name: 'A',
+                state: "filled",
+                id: Some(evil()),
+                version: Some(evil()),
+                root_hash: None,
+                data_length: None,
+                verity: None,
+            }],
+            boot_entries: vec![Entry {
+                path: evil(),
+                id: Some(evil()),
+                version: Some(evil()),
+                tries_left: None,
+                tries_done: None,
+                state: "good",
+                kernel: Some(evil()),
+                root_hash: Some(evil()),
+                slot: None,
+                length: 1,
+                cmdline: Some(evil()),
+            }],
+            programs: vec![signatures::named(&evil(), &evil())],
+            problems: vec![evil()],
+        };
+        let text = render(&report);
+        assert_eq!(text.matches("x\\x1b[2J\\x0a").count(), 9, "{text:?}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']) && !text.contains("\n["), "{text:?}");
+    }
 
     #[test]
     fn counters() {

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use twinhull_secureboot::{self as secureboot, State};
 
+use crate::image::{shown, shown_or_dash};
+
 /// An EFI program and its signatures.
 #[derive(Debug, Serialize)]
 pub(crate) struct Program {
@@ -63,19 +65,27 @@ pub(crate) fn render(programs: &[Program]) -> String {
         "\n  EFI program                                 signature   signer and SHA-256 of its certificate"
     );
     for program in programs {
+        let path = shown(program.path.as_bytes());
         if program.signatures.is_empty() {
-            let _ = writeln!(out, "  {:<43} none", program.path);
+            let _ = writeln!(out, "  {path:<43} none");
         }
         for signature in &program.signatures {
             let _ = writeln!(
                 out,
-                "  {:<43} {:<11} {}  {}",
-                program.path,
+                "  {path:<43} {:<11} {}  {}",
                 signature.state,
-                signature.subject.as_deref().unwrap_or("-"),
+                shown_or_dash(signature.subject.as_deref()),
                 signature.certificate_sha256.as_deref().unwrap_or("-")
             );
         }
     }
     out
+}
+
+/// A program called `path` that `subject` has signed.
+#[cfg(test)]
+pub(crate) fn named(path: &str, subject: &str) -> Program {
+    let signature =
+        Signature { state: "verified", subject: Some(subject.to_owned()), certificate_sha256: None };
+    Program { path: path.to_owned(), signatures: vec![signature] }
 }

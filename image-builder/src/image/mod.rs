@@ -145,6 +145,11 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     text
 }
 
+/// As [`shown`], with a dash for nothing.
+pub(crate) fn shown_or_dash(text: Option<&str>) -> String {
+    text.map_or("-".into(), |text| shown(text.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
