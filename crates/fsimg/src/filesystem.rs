@@ -55,29 +55,8 @@ pub struct Inode {
     pub size: u64,
     /// Number of names.
     pub links: u32,
-    /// The number of a device; 0:0 for what is none.
-    pub device: DeviceNumber,
-}
-
-macro_rules! common {
-    ($inode:expr) => {{
-        let inode = $inode;
-        let device = match inode.kind {
-            FileType::CharDevice | FileType::BlockDevice => inode.device(),
-            _ => DeviceNumber { major: 0, minor: 0 },
-        };
-        Inode {
-            number: inode.number,
-            kind: inode.kind,
-            mode: inode.mode,
-            uid: inode.uid,
-            gid: inode.gid,
-            mtime: inode.mtime,
-            size: inode.size,
-            links: inode.links,
-            device,
-        }
-    }};
+    /// The number of a device; `None` for what is none.
+    pub device: Option<DeviceNumber>,
 }
 
 /// An image that is being read, safe on any bytes.
@@ -140,16 +119,16 @@ impl<R: ReadAt> FileSystem<R> {
     /// The root directory.
     pub fn root(&self) -> Result<Inode> {
         Ok(match self {
-            FileSystem::Erofs(reader) => common!(reader.root()?),
-            FileSystem::Ext4(reader) => common!(reader.root()?),
+            FileSystem::Erofs(reader) => reader.root()?.common,
+            FileSystem::Ext4(reader) => reader.root()?.common,
         })
     }
 
     /// The inode with this number.
     pub fn inode(&self, number: u64) -> Result<Inode> {
         Ok(match self {
-            FileSystem::Erofs(reader) => common!(reader.inode(number)?),
-            FileSystem::Ext4(reader) => common!(reader.inode(number)?),
+            FileSystem::Erofs(reader) => reader.inode(number)?.common,
+            FileSystem::Ext4(reader) => reader.inode(number)?.common,
         })
     }
 
@@ -193,8 +172,8 @@ impl<R: ReadAt> FileSystem<R> {
         mut visit: impl FnMut(&[u8], &Inode) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         match self {
-            FileSystem::Erofs(reader) => reader.walk(|path, inode| visit(path, &common!(inode))),
-            FileSystem::Ext4(reader) => reader.walk(|path, inode| visit(path, &common!(inode))),
+            FileSystem::Erofs(reader) => reader.walk(|path, inode| visit(path, inode)),
+            FileSystem::Ext4(reader) => reader.walk(|path, inode| visit(path, inode)),
         }
     }
 }

@@ -42,6 +42,11 @@ impl FileType {
             _ => return None,
         })
     }
+
+    /// Whether it is a node for a device.
+    pub(crate) fn is_device(self) -> bool {
+        matches!(self, FileType::CharDevice | FileType::BlockDevice)
+    }
 }
 
 /// A name in a directory.

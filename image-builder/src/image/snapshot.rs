@@ -195,7 +195,6 @@ impl Taker<'_> {
             }
             digest::sha256_hex(&text)
         });
-        let device = matches!(inode.kind, FileType::CharDevice | FileType::BlockDevice);
         Ok(Entry {
             number: inode.number,
             kind: inode.kind,
@@ -206,7 +205,7 @@ impl Taker<'_> {
             size: if inode.kind == FileType::Directory { 0 } else { inode.size },
             sha256: self.digest(inode)?,
             target,
-            device: device.then_some(inode.device),
+            device: inode.device,
             capabilities,
             attributes,
         })

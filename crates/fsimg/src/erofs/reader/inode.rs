@@ -2,32 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use twinhull_tree::{DeviceNumber, Timestamp};
+use twinhull_tree::Timestamp;
 
 use super::{Reader, damaged, u16_at, u32_at, u64_at};
-use crate::{FileType, ReadAt, Result, unix};
+use crate::{FileType, ReadAt, Result, filesystem, unix};
 
 /// An inode as it is in the image.
 #[derive(Debug, Clone)]
 pub struct Inode {
-    /// Node number.
-    pub number: u64,
+    /// What every file system knows of it.
+    pub common: filesystem::Inode,
     /// Its own byte offset.
     pub offset: u64,
-    /// What it is.
-    pub kind: FileType,
-    /// Permission bits with setuid, setgid and sticky.
-    pub mode: u16,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Modification time.
-    pub mtime: Timestamp,
-    /// Bytes of data.
-    pub size: u64,
-    /// Number of names.
-    pub links: u32,
     /// How the data is stored, as the format numbers it.
     pub(super) layout: u16,
     /// Block, number of blocks, chunk format or device number.
@@ -43,10 +29,13 @@ impl Inode {
     pub(super) fn end(&self) -> u64 {
         self.offset + self.len + self.xattr_len
     }
+}
 
-    /// The number of a device.
-    pub fn device(&self) -> DeviceNumber {
-        unix::decode_device(self.union)
+impl std::ops::Deref for Inode {
+    type Target = filesystem::Inode;
+
+    fn deref(&self) -> &filesystem::Inode {
+        &self.common
     }
 }
 
@@ -67,9 +56,9 @@ impl<R: ReadAt> Reader<R> {
             damaged(offset, format!("inode {number} is of the unknown type {:#o}", mode & 0o170_000))
         })?;
         let xattr_count = u64::from(u16_at(&head, 2));
-        let mut inode = Inode {
+        let union = u32_at(&head, 16);
+        let mut common = filesystem::Inode {
             number,
-            offset,
             kind,
             mode: mode & 0o7777,
             uid: u32::from(u16_at(&head, 24)),
@@ -77,24 +66,23 @@ impl<R: ReadAt> Reader<R> {
             mtime: Timestamp { secs: self.build_time.cast_signed(), nanos: 0 },
             size: u64::from(u32_at(&head, 8)),
             links: u32::from(u16_at(&head, 6)),
-            layout,
-            union: u32_at(&head, 16),
-            len: 32,
-            xattr_len: if xattr_count == 0 { 0 } else { 12 + (xattr_count - 1) * 4 },
+            device: kind.is_device().then(|| unix::decode_device(union)),
         };
+        let mut len = 32;
         if format & 1 == 1 {
             let more = self.bytes(offset, 64)?;
-            inode.size = u64_at(&more, 8);
-            inode.uid = u32_at(&more, 24);
-            inode.gid = u32_at(&more, 28);
-            inode.mtime = Timestamp { secs: u64_at(&more, 32).cast_signed(), nanos: u32_at(&more, 40) };
-            inode.links = u32_at(&more, 44);
-            inode.len = 64;
+            common.size = u64_at(&more, 8);
+            common.uid = u32_at(&more, 24);
+            common.gid = u32_at(&more, 28);
+            common.mtime = Timestamp { secs: u64_at(&more, 32).cast_signed(), nanos: u32_at(&more, 40) };
+            common.links = u32_at(&more, 44);
+            len = 64;
         }
-        if inode.size > i64::MAX as u64 {
-            return Err(damaged(offset, format!("inode {number} has the impossible size {}", inode.size)));
+        if common.size > i64::MAX as u64 {
+            return Err(damaged(offset, format!("inode {number} has the impossible size {}", common.size)));
         }
-        Ok(inode)
+        let xattr_len = if xattr_count == 0 { 0 } else { 12 + (xattr_count - 1) * 4 };
+        Ok(Inode { common, offset, layout, union, len, xattr_len })
     }
 
     /// The extended attributes of an inode by full name.

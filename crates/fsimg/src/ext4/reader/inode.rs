@@ -4,29 +4,15 @@ use twinhull_tree::{DeviceNumber, Timestamp};
 
 use super::{Reader, damaged, u16_at, u32_at};
 use crate::ext4::inode::MAP;
-use crate::{FileType, ReadAt, Result, unix};
+use crate::{FileType, ReadAt, Result, filesystem, unix};
 
 /// An inode as it is in the image.
 #[derive(Debug, Clone)]
 pub struct Inode {
-    /// Inode number.
-    pub number: u64,
+    /// What every file system knows of it. A directory with very many folders in it has one link.
+    pub common: filesystem::Inode,
     /// Its own byte offset.
     pub offset: u64,
-    /// What it is.
-    pub kind: FileType,
-    /// Permission bits with setuid, setgid and sticky.
-    pub mode: u16,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Modification time.
-    pub mtime: Timestamp,
-    /// Bytes of data.
-    pub size: u64,
-    /// Number of names; of a directory with very many folders in it 1.
-    pub links: u32,
     pub(super) flags: u32,
     /// Root of the extents, target of a short link or number of a device.
     pub(super) map: [u8; MAP],
@@ -36,13 +22,11 @@ pub struct Inode {
     pub(super) rest: Vec<u8>,
 }
 
-impl Inode {
-    /// The number of a device.
-    pub fn device(&self) -> DeviceNumber {
-        match u32_at(&self.map, 0) {
-            0 => unix::decode_device(u32_at(&self.map, 4)),
-            old => DeviceNumber { major: old >> 8 & 0xff, minor: old & 0xff },
-        }
+impl std::ops::Deref for Inode {
+    type Target = filesystem::Inode;
+
+    fn deref(&self) -> &filesystem::Inode {
+        &self.common
     }
 }
 
@@ -74,9 +58,12 @@ impl<R: ReadAt> Reader<R> {
         let more = if extra >= 12 && raw.len() >= 0x8c { word(0x88) } else { 0 };
         let mut map = [0; MAP];
         map.copy_from_slice(&raw[0x28..0x28 + MAP]);
-        Ok(Inode {
+        let device = || match u32_at(&map, 0) {
+            0 => unix::decode_device(u32_at(&map, 4)),
+            old => DeviceNumber { major: old >> 8 & 0xff, minor: old & 0xff },
+        };
+        let common = filesystem::Inode {
             number,
-            offset,
             kind,
             mode: mode & 0o7777,
             uid: half(2) | half(0x78) << 16,
@@ -87,6 +74,11 @@ impl<R: ReadAt> Reader<R> {
             },
             size,
             links: half(0x1a),
+            device: kind.is_device().then(device),
+        };
+        Ok(Inode {
+            common,
+            offset,
             flags: word(0x20),
             map,
             attribute_block: u64::from(word(0x68)) | u64::from(half(0x76)) << 32,
