@@ -67,6 +67,22 @@ fn image() {
 }
 
 #[test]
+fn keys_are_named_not_given() {
+    use Code::*;
+    let rows: &[Row<'_>] = &[
+        ("pin", "\"pkcs11:token=a?pin-value=1\"", (5, 10, BadValue, "has a PIN", "TWINHULL_KEY_PIN")),
+        ("pem", "\"-----BEGIN PRIVATE KEY-----\"", (5, 10, BadValue, "is a key", "file")),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    fs_err::write(dir.path().join("db.crt"), "").unwrap();
+    let head =
+        format!("{GOOD_IMAGE}{GOOD_TREE}boot:\n  secure-boot:\n    key: KEY\n    certificate: db.crt\n");
+    expect(rows, |key| head.replace("KEY", key));
+    let good = head.replace("KEY", "\"pkcs11:token=a?pin-source=/run/pin\"");
+    assert!(parse("spec", &good, Some(dir.path())).is_ok());
+}
+
+#[test]
 fn ext4_is_not_compressed() {
     let text =
         format!("{GOOD_IMAGE}{GOOD_TREE}disk:\n  filesystem: ext4\n  compression: none\n  cluster: 64K\n");

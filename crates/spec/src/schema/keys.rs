@@ -460,7 +460,7 @@ static SIGNING_KEY: Text = Text {
     max: 1024,
     words: "a file name or a PKCS #11 URI",
     example: "keys/db.key",
-    explain: |_| None,
+    explain: rules::signing_key,
 };
 
 /// Whether `text` is a host name, for a default that is taken from elsewhere.

@@ -139,6 +139,19 @@ pub(super) fn item(text: &str) -> Option<Problem> {
     Problem::with_hint("has another name here", format!("write {meant:?}"))
 }
 
+pub(super) fn signing_key(text: &str) -> Option<Problem> {
+    if text.starts_with("pkcs11:") && text.contains("pin-value=") {
+        return Problem::with_hint(
+            "has a PIN in it, which everybody who reads the spec would know",
+            "remove pin-value=, and put the PIN into TWINHULL_KEY_PIN or into a file that pin-source= names",
+        );
+    }
+    if text.starts_with("-----BEGIN") {
+        return Problem::with_hint("is a key, not where one is", "write it to a file and name the file");
+    }
+    None
+}
+
 pub(super) fn unit(text: &str) -> Option<Problem> {
     let Some((stem, suffix)) = text.rsplit_once('.') else {
         return Problem::with_hint("has no suffix", format!("write \"{text}.service\""));
