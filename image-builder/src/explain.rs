@@ -48,7 +48,7 @@ pub(crate) fn remember(cache: &Path, id: &str, manifest: &Value) -> Result<()> {
     if let Some(dir) = path.parent() {
         fs_err::create_dir_all(dir)?;
     }
-    Ok(atomic::replace(&path, manifest.to_string().as_bytes(), 0o644)?)
+    Ok(atomic::replace_without_sync(&path, manifest.to_string().as_bytes(), 0o644)?)
 }
 
 /// What was made again and why, for people.

@@ -15,6 +15,13 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.commit(mode)
 }
 
+/// As [`replace`], without waiting for the disk: for what can be made again, see [`Replacement::commit_without_sync`].
+pub fn replace_without_sync(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = Replacement::new(path)?;
+    file.as_file_mut()?.write_all(bytes)?;
+    file.commit_without_sync(mode)
+}
+
 /// Temporary files and folders of this process, for [`remove_unfinished`].
 static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
@@ -77,8 +84,8 @@ impl Replacement {
         self.put(mode, true)
     }
 
-    /// As [`Replacement::commit`], without waiting for the disk: for large files that can be made again, where
-    /// a power cut may leave any content.
+    /// As [`Replacement::commit`], without waiting for the disk: for what can be made again, where a power cut may
+    /// leave any content. Even a small file beside a large one would wait for both.
     pub fn commit_without_sync(self, mode: u32) -> io::Result<()> {
         self.put(mode, false)
     }

@@ -97,7 +97,7 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
     written.commit()?;
     for (ending, text) in [("spdx.json", bill), ("manifest.json", text)] {
         let path = options.out.join(format!("{name}.{ending}"));
-        twinhull_sysutil::atomic::replace(&path, text.as_bytes(), 0o644)?;
+        twinhull_sysutil::atomic::replace_without_sync(&path, text.as_bytes(), 0o644)?;
     }
     Ok(Built { image: options.out.join(format!("{name}.raw")), manifest })
 }
