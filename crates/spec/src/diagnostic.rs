@@ -152,7 +152,7 @@ pub struct Diagnostic {
 pub struct Diagnostics {
     /// The spec's name as given.
     pub file: String,
-    /// The spec.
+    /// The spec, with stars where a secret was.
     pub source: String,
     /// The mistakes; at least one.
     pub items: Vec<Diagnostic>,
@@ -275,12 +275,24 @@ pub(crate) struct Report<'a> {
     lines: Vec<usize>,
     items: Vec<Diagnostic>,
     omitted: usize,
+    hidden: Vec<Range<usize>>,
 }
 
 impl<'a> Report<'a> {
     pub(crate) fn new(source: &'a str) -> Self {
         let breaks = source.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(n, _)| n + 1);
-        Report { source, lines: std::iter::once(0).chain(breaks).collect(), items: Vec::new(), omitted: 0 }
+        Report {
+            source,
+            lines: std::iter::once(0).chain(breaks).collect(),
+            items: Vec::new(),
+            omitted: 0,
+            hidden: Vec::new(),
+        }
+    }
+
+    /// Keeps the text in `span` out of every snippet: build logs are read by more people than specs are.
+    pub(crate) fn hide(&mut self, span: &Range<usize>) {
+        self.hidden.push(span.clone());
     }
 
     /// Adds a mistake and hands it back for a hint.
@@ -314,7 +326,18 @@ impl<'a> Report<'a> {
     pub(crate) fn finish(self, file: &str) -> Diagnostics {
         let mut items = self.items;
         items.sort_by_key(|item| (item.place.span.start, item.place.span.end));
-        Diagnostics { file: file.into(), source: self.source.into(), items, omitted: self.omitted }
+        let hidden = |at: usize| self.hidden.iter().any(|span| span.contains(&at));
+        // One star for each byte, so that places stay right; what is hidden has only ASCII or loses its columns.
+        let source = self
+            .source
+            .char_indices()
+            .flat_map(|(at, c)| match c {
+                '\n' | '\r' => std::iter::repeat_n(c, 1),
+                _ if hidden(at) => std::iter::repeat_n('*', c.len_utf8()),
+                _ => std::iter::repeat_n(c, 1),
+            })
+            .collect();
+        Diagnostics { file: file.into(), source, items, omitted: self.omitted }
     }
 
     /// Puts a span inside the source and inside one line.

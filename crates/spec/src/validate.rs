@@ -334,8 +334,12 @@ impl Walk<'_, '_, '_> {
         if let Some(problem) = (kind.explain)(text) {
             let code = if problem.reserved { Code::Reserved } else { Code::BadValue };
             let hint = problem.hint.unwrap_or_else(|| described(kind));
+            let value = if problem.secret { "the value".into() } else { quoted(text) };
+            if problem.secret {
+                self.report.hide(&node.span);
+            }
             self.report
-                .add(code, &node.span, path, format!("{path}: {} {}", quoted(text), problem.message))
+                .add(code, &node.span, path, format!("{path}: {value} {}", problem.message))
                 .hint(hint);
             return None;
         }

@@ -78,6 +78,9 @@ fn keys_are_named_not_given() {
     let head =
         format!("{GOOD_IMAGE}{GOOD_TREE}boot:\n  secure-boot:\n    key: KEY\n    certificate: db.crt\n");
     expect(rows, |key| head.replace("KEY", key));
+    let pin = head.replace("KEY", "\"pkcs11:token=a?pin-value=4711\"");
+    let said = parse("spec", &pin, None).unwrap_err().render(false);
+    assert!(said.contains("key: *****") && !said.contains("4711"), "{said}");
     let good = head.replace("KEY", "\"pkcs11:token=a?pin-source=/run/pin\"");
     assert!(parse("spec", &good, Some(dir.path())).is_ok());
 }

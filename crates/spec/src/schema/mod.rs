@@ -115,15 +115,21 @@ pub(crate) struct Problem {
     pub(crate) hint: Option<String>,
     /// Whether the builder keeps the value for itself.
     pub(crate) reserved: bool,
+    /// Whether the value must not appear in what is said of it.
+    pub(crate) secret: bool,
 }
 
 impl Problem {
     fn new(message: impl Into<String>) -> Option<Self> {
-        Some(Problem { message: message.into(), hint: None, reserved: false })
+        Some(Problem { message: message.into(), hint: None, reserved: false, secret: false })
     }
 
     fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Option<Self> {
-        Some(Problem { message: message.into(), hint: Some(hint.into()), reserved: false })
+        Some(Problem { message: message.into(), hint: Some(hint.into()), reserved: false, secret: false })
+    }
+
+    fn secret(message: impl Into<String>, hint: impl Into<String>) -> Option<Self> {
+        Some(Problem { message: message.into(), hint: Some(hint.into()), reserved: false, secret: true })
     }
 }
 

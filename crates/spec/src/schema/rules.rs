@@ -141,13 +141,13 @@ pub(super) fn item(text: &str) -> Option<Problem> {
 
 pub(super) fn signing_key(text: &str) -> Option<Problem> {
     if text.starts_with("pkcs11:") && text.contains("pin-value=") {
-        return Problem::with_hint(
+        return Problem::secret(
             "has a PIN in it, which everybody who reads the spec would know",
             "remove pin-value=, and put the PIN into TWINHULL_KEY_PIN or into a file that pin-source= names",
         );
     }
     if text.starts_with("-----BEGIN") {
-        return Problem::with_hint("is a key, not where one is", "write it to a file and name the file");
+        return Problem::secret("is a key, not where one is", "write it to a file and name the file");
     }
     None
 }
@@ -211,6 +211,7 @@ pub(super) fn cmdline(text: &str) -> Option<Problem> {
         message: format!("can't be set here: {why}"),
         hint: Some("remove it".into()),
         reserved: true,
+        secret: false,
     })
 }
 
