@@ -1,0 +1,132 @@
+//! A release: every file of a version with its length and digest.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Document, Kind, common};
+use crate::{Attack, Result, names};
+
+/// Longest usr image or hash tree in bytes.
+const MAX_SLOT: u64 = 1 << 40;
+/// Longest UKI in bytes.
+const MAX_UKI: u64 = 1 << 30;
+
+/// What is known of a file before it is fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artefact {
+    /// Length in bytes.
+    pub length: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// Which file of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The usr image, byte for byte as in the slot.
+    Usr,
+    /// Its hash tree.
+    Verity,
+    /// The UKI.
+    Uki,
+}
+
+impl Part {
+    /// All parts, in the order they are written to a machine's disk.
+    pub const ALL: [Part; 3] = [Part::Usr, Part::Verity, Part::Uki];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Usr => "usr image",
+            Part::Verity => "hash tree",
+            Part::Uki => "UKI",
+        }
+    }
+}
+
+/// What a version is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Version of the format.
+    pub format: u32,
+    /// The image's name.
+    pub image: String,
+    /// Its version.
+    pub version: String,
+    /// For which processor: `x86-64`, `arm64`.
+    pub arch: String,
+    /// Upper bound of its time stamps, seconds since 1970.
+    pub created: u64,
+    /// dm-verity root hash of the usr image, 64 hexadecimal digits.
+    pub root_hash: String,
+    /// The usr image.
+    pub usr: Artefact,
+    /// Its hash tree.
+    pub verity: Artefact,
+    /// The UKI.
+    pub uki: Artefact,
+}
+
+impl Release {
+    /// Length and digest of a part.
+    pub fn part(&self, part: Part) -> &Artefact {
+        match part {
+            Part::Usr => &self.usr,
+            Part::Verity => &self.verity,
+            Part::Uki => &self.uki,
+        }
+    }
+
+    /// Name of a part's file.
+    pub fn file(&self, part: Part) -> String {
+        match part {
+            Part::Usr => names::usr(&self.image, &self.version, &self.root_hash),
+            Part::Verity => names::verity(&self.image, &self.version, &self.root_hash),
+            Part::Uki => names::uki(&self.image, &self.version),
+        }
+    }
+
+    /// Checks that a UKI with the command line `cmdline` starts this release's usr image.
+    ///
+    /// Returns [`Attack::MixAndMatch`] unless it has exactly one `usrhash=`, with the release's root hash.
+    pub fn check_cmdline(&self, cmdline: &str) -> Result<()> {
+        let hashes: Vec<&str> =
+            cmdline.split_ascii_whitespace().filter_map(|word| word.strip_prefix("usrhash=")).collect();
+        if hashes == [self.root_hash.as_str()] {
+            return Ok(());
+        }
+        Err(Attack::MixAndMatch {
+            what: "usrhash= in the UKI".into(),
+            found: if hashes.is_empty() { "missing".into() } else { format!("{hashes:?}") },
+            expected: self.root_hash.clone(),
+        }
+        .into())
+    }
+}
+
+impl Document for Release {
+    const KIND: Kind = Kind::Release;
+
+    fn validate(&self) -> std::result::Result<(), String> {
+        common(self.format, &self.image, &[self.created])?;
+        if !names::is_version(&self.version) {
+            return Err("version is no version".into());
+        }
+        if !matches!(self.arch.as_str(), "x86-64" | "arm64") {
+            return Err("arch is neither \"x86-64\" nor \"arm64\"".into());
+        }
+        if !names::is_digest(&self.root_hash) {
+            return Err("root_hash is no root hash".into());
+        }
+        for part in Part::ALL {
+            let (artefact, max) = (self.part(part), if part == Part::Uki { MAX_UKI } else { MAX_SLOT });
+            if !(1..=max).contains(&artefact.length) || !names::is_digest(&artefact.sha256) {
+                return Err(format!("length or digest of the {} makes no sense", part.name()));
+            }
+        }
+        if self.usr.length % 4096 != 0 || self.verity.length % 4096 != 0 {
+            return Err("a file system or hash tree is made of blocks of 4096 bytes".into());
+        }
+        Ok(())
+    }
+}
