@@ -22,7 +22,7 @@ fn rule(threshold: u32, seeds: &[u8]) -> Rule {
 }
 
 fn signed<D: Document>(document: &D, seeds: &[u8]) -> Envelope {
-    let mut envelope = Envelope::new(document).unwrap();
+    let mut envelope = Envelope::new(document).expect("a document that can be written");
     seeds.iter().for_each(|seed| envelope.sign(&key(*seed)));
     envelope
 }
@@ -64,7 +64,7 @@ fn channel(serial: u64, release: &Release) -> Channel {
         issued: NOW,
         expires: NOW + 30 * DAY,
         newest: release.version.clone(),
-        release: Envelope::new(release).unwrap().digest(),
+        release: Envelope::new(release).expect("a release that can be written").digest(),
         floor: None,
         rollout: None,
     }
@@ -118,7 +118,7 @@ fn machine() -> Machine {
 }
 
 fn fresh() -> State {
-    State::new(&signed(&first_root(), &[1, 2])).unwrap()
+    State::new(&signed(&first_root(), &[1, 2])).expect("a root that can be read")
 }
 
 fn ask(state: &State, server: &Server) -> Result<Checked> {

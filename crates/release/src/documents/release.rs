@@ -124,7 +124,7 @@ impl Document for Release {
                 return Err(format!("length or digest of the {} makes no sense", part.name()));
             }
         }
-        if self.usr.length % 4096 != 0 || self.verity.length % 4096 != 0 {
+        if !self.usr.length.is_multiple_of(4096) || !self.verity.length.is_multiple_of(4096) {
             return Err("a file system or hash tree is made of blocks of 4096 bytes".into());
         }
         Ok(())
