@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Result};
+use crate::{Error, ReadAt, Result};
 
 /// Size of data and hash blocks in bytes.
 pub const BLOCK: u64 = 4096;
@@ -105,6 +105,97 @@ pub fn verify(
     Ok(data_len)
 }
 
+/// As [`verify`], for data and tree in two places of their own, such as the partitions of a running machine: with one
+/// hash block a level in memory and half a MiB of data, and on one thread, beside whatever else the machine does.
+///
+/// Returns the length of the data, or [`Error::Damaged`] for a superblock that isn't ours or doesn't fit and
+/// [`Error::Mismatch`] with the first wrong block.
+pub fn check(data: &dyn ReadAt, tree: &dyn ReadAt, root: &RootHash) -> Result<u64> {
+    let mut sb = [0; 512];
+    tree.read_exact_at(&mut sb, 0)?;
+    let found = parse_superblock(&sb, 0)?;
+    // Neither product nor sum can overflow once the blocks are known to fit into `data`.
+    let len = found.data_blocks * BLOCK;
+    if len == 0 || len > data.len() || tree_len(len) > tree.len() {
+        let rooms = (data.len(), tree.len());
+        return Err(damaged(0, format!("it covers {len} bytes, data and tree have room for {rooms:?}")));
+    }
+    let mut levels = vec![Level { start: 0, blocks: found.data_blocks }];
+    levels.extend(self::levels(found.data_blocks).into_iter().map(|blocks| Level { start: 0, blocks }));
+    // The block that the root hash is of comes first, the leaves last.
+    let mut at = BLOCK;
+    for level in levels[1..].iter_mut().rev() {
+        level.start = at;
+        at += level.blocks * BLOCK;
+    }
+    let salted = Sha256::new_with_prefix(&found.options.salt);
+    Check { data, tree, salted, levels: &levels }.below(levels.len() - 1, 0, root)?;
+    Ok(len)
+}
+
+/// Blocks of the data (level 0) or of a level of the tree.
+struct Level {
+    /// Byte offset of the first one.
+    start: u64,
+    blocks: u64,
+}
+
+struct Check<'a> {
+    data: &'a dyn ReadAt,
+    tree: &'a dyn ReadAt,
+    salted: Sha256,
+    levels: &'a [Level],
+}
+
+impl Check<'_> {
+    /// Checks `block` of `level`, whose hash is to be `want`, and all that it has hashes of.
+    fn below(&self, level: usize, block: u64, want: &[u8]) -> Result<()> {
+        let mut bytes = [0; BLOCK as usize];
+        let source = if level == 0 { self.data } else { self.tree };
+        source.read_exact_at(&mut bytes, self.levels[level].start + block * BLOCK)?;
+        self.compare(&bytes, want, if level == 0 { block } else { self.data_block(level, block) }, level)?;
+        if level == 0 {
+            return Ok(());
+        }
+        let first = block * PER_BLOCK;
+        let count = (self.levels[level - 1].blocks - first).min(PER_BLOCK);
+        let (hashes, rest) = bytes.split_at(count as usize * DIGEST);
+        if rest.iter().any(|b| *b != 0) {
+            // The superblock, which no hash covers, has fewer blocks than the tree.
+            return Err(Error::Mismatch {
+                block: self.data_block(level, block),
+                what: "the tree has more blocks",
+            });
+        }
+        if level == 1 {
+            let mut data = vec![0; (count * BLOCK) as usize];
+            self.data.read_exact_at(&mut data, first * BLOCK)?;
+            let pairs = data.chunks(BLOCK as usize).zip(hashes.chunks(DIGEST));
+            return (first..).zip(pairs).try_for_each(|(n, (bytes, want))| self.compare(bytes, want, n, 0));
+        }
+        (first..).zip(hashes.chunks(DIGEST)).try_for_each(|(n, want)| self.below(level - 1, n, want))
+    }
+
+    /// The first data block that `block` of `level` stands for.
+    fn data_block(&self, level: usize, block: u64) -> u64 {
+        (0..level).fold(block, |n, _| n.saturating_mul(PER_BLOCK))
+    }
+
+    fn compare(&self, bytes: &[u8], want: &[u8], block: u64, level: usize) -> Result<()> {
+        if self.salted.clone().chain_update(bytes).finalize()[..] == *want {
+            return Ok(());
+        }
+        let what = if level == 0 {
+            "the data or its hash was altered"
+        } else if level + 1 == self.levels.len() {
+            "the tree is another image's, or its topmost block was altered"
+        } else {
+            "a hash inside the tree was altered"
+        };
+        Err(Error::Mismatch { block, what })
+    }
+}
+
 struct Superblock {
     data_blocks: u64,
     options: Options,
@@ -113,6 +204,10 @@ struct Superblock {
 fn read_superblock(file: &File, offset: u64) -> Result<Superblock> {
     let mut sb = [0; 512];
     file.read_exact_at(&mut sb, offset)?;
+    parse_superblock(&sb, offset)
+}
+
+fn parse_superblock(sb: &[u8; 512], offset: u64) -> Result<Superblock> {
     let word = |at: usize| u32::from_le_bytes([sb[at], sb[at + 1], sb[at + 2], sb[at + 3]]);
     let supported = sb[..8] == *MAGIC
         && word(8) == 1
@@ -228,15 +323,23 @@ mod tests {
             let root = write(&file, 8192, len, hash_at, &options).unwrap();
             assert_eq!(file.metadata().unwrap().len(), hash_at + tree_len(len));
             assert_eq!(verify(&file, 8192, len, hash_at, &root).unwrap(), len);
+            let part = |at, len| crate::Part::new(file.try_clone().unwrap(), at, len).unwrap();
+            let checked = || check(&part(8192, len), &part(hash_at, tree_len(len)), &root);
+            assert_eq!(checked().unwrap(), len);
+            assert!(check(&part(8192, len - 1), &part(hash_at, tree_len(len)), &root).is_err());
+            assert!(check(&part(8192, len), &part(hash_at, tree_len(len) - 1), &root).is_err());
             let mut places = vec![8192 + len / 2, 8192 + len - 1];
             if blocks > 1 {
-                places.push(hash_at + BLOCK + 5);
+                places.extend([hash_at + BLOCK + 5, hash_at + tree_len(len) - 1]);
             }
+            // Fewer blocks than there are hashes of.
+            places.push(hash_at + 72);
             for at in places {
                 let mut byte = [0];
                 file.read_exact_at(&mut byte, at).unwrap();
                 file.write_all_at(&[byte[0] ^ 1], at).unwrap();
                 assert!(verify(&file, 8192, len, hash_at, &root).is_err(), "{blocks} blocks, byte {at}");
+                assert!(checked().is_err(), "{blocks} blocks, byte {at}");
                 file.write_all_at(&byte, at).unwrap();
             }
         }
