@@ -37,6 +37,18 @@ _image__builder() {
             image__builder,inspect)
                 cmd="image__builder__subcmd__inspect"
                 ;;
+            image__builder,keygen)
+                cmd="image__builder__subcmd__keygen"
+                ;;
+            image__builder,promote)
+                cmd="image__builder__subcmd__promote"
+                ;;
+            image__builder,release)
+                cmd="image__builder__subcmd__release"
+                ;;
+            image__builder,rotate-keys)
+                cmd="image__builder__subcmd__rotate__subcmd__keys"
+                ;;
             image__builder,sbom)
                 cmd="image__builder__subcmd__sbom"
                 ;;
@@ -45,6 +57,12 @@ _image__builder() {
                 ;;
             image__builder,secure-boot)
                 cmd="image__builder__subcmd__secure__subcmd__boot"
+                ;;
+            image__builder,sign)
+                cmd="image__builder__subcmd__sign"
+                ;;
+            image__builder,verify-release)
+                cmd="image__builder__subcmd__verify__subcmd__release"
                 ;;
             image__builder__subcmd__help,build)
                 cmd="image__builder__subcmd__help__subcmd__build"
@@ -67,6 +85,18 @@ _image__builder() {
             image__builder__subcmd__help,inspect)
                 cmd="image__builder__subcmd__help__subcmd__inspect"
                 ;;
+            image__builder__subcmd__help,keygen)
+                cmd="image__builder__subcmd__help__subcmd__keygen"
+                ;;
+            image__builder__subcmd__help,promote)
+                cmd="image__builder__subcmd__help__subcmd__promote"
+                ;;
+            image__builder__subcmd__help,release)
+                cmd="image__builder__subcmd__help__subcmd__release"
+                ;;
+            image__builder__subcmd__help,rotate-keys)
+                cmd="image__builder__subcmd__help__subcmd__rotate__subcmd__keys"
+                ;;
             image__builder__subcmd__help,sbom)
                 cmd="image__builder__subcmd__help__subcmd__sbom"
                 ;;
@@ -75,6 +105,12 @@ _image__builder() {
                 ;;
             image__builder__subcmd__help,secure-boot)
                 cmd="image__builder__subcmd__help__subcmd__secure__subcmd__boot"
+                ;;
+            image__builder__subcmd__help,sign)
+                cmd="image__builder__subcmd__help__subcmd__sign"
+                ;;
+            image__builder__subcmd__help,verify-release)
+                cmd="image__builder__subcmd__help__subcmd__verify__subcmd__release"
                 ;;
             image__builder__subcmd__help__subcmd__secure__subcmd__boot,attach)
                 cmd="image__builder__subcmd__help__subcmd__secure__subcmd__boot__subcmd__attach"
@@ -125,7 +161,7 @@ _image__builder() {
 
     case "${cmd}" in
         image__builder)
-            opts="-h -V --help --version check build inspect convert diff sbom secure-boot schema completions help"
+            opts="-h -V --help --version check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -237,7 +273,7 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help)
-            opts="check build inspect convert diff sbom secure-boot schema completions help"
+            opts="check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -335,6 +371,62 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help__subcmd__inspect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__keygen)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__promote)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__rotate__subcmd__keys)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -446,6 +538,34 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__help__subcmd__sign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__verify__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__inspect)
             opts="-h --json --size --svg --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -454,6 +574,134 @@ _image__builder() {
             fi
             case "${prev}" in
                 --svg)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__keygen)
+            opts="-h --image --keys --threshold --expires --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --image)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__promote)
+            opts="-q -h --channel --key --expires --rollout --start --floor --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --channel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rollout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --start)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --floor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__release)
+            opts="-q -h --to --root --key --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__rotate__subcmd__keys)
+            opts="-q -h --add --remove --threshold --expires --key --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --add)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --remove)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -676,6 +924,58 @@ _image__builder() {
                     return 0
                     ;;
                 --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__sign)
+            opts="-q -h --key --prepare --attach --public --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prepare)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__verify__subcmd__release)
+            opts="-q -h --channel --root --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --channel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -33,6 +33,12 @@ complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "convert
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "diff" -d 'Show what is different between two images'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "sbom" -d 'Print the bill of materials of an image as SPDX 2.3'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "secure-boot" -d 'Make keys for Secure Boot, and sign images with a key that is elsewhere'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "keygen" -d 'Make the keys that sign updates of an image'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "release" -d 'Write an image into a release folder, for machines to update from'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "sign" -d 'Sign a document of a release folder, also in two steps'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "promote" -d 'Make a release the newest one of a channel, or renew the channel'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "rotate-keys" -d 'Add, remove or renew keys that sign updates'
+complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "verify-release" -d 'Check a release folder as a machine would, and every file in it'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "completions" -d 'Print a shell completion script'
 complete -c image-builder -n "__fish_image_builder_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -98,18 +104,64 @@ complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot;
 complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from help" -f -a "prepare" -d 'Write what is to be signed in an image, to sign it elsewhere'
 complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from help" -f -a "attach" -d 'Put signatures that were made elsewhere into an image'
 complete -c image-builder -n "__fish_image_builder_using_subcommand secure-boot; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c image-builder -n "__fish_image_builder_using_subcommand keygen" -l image -d 'The image they are for, its image.id' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand keygen" -l keys -d 'How many keys a role gets; can be given several times [default: 1 each]' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand keygen" -l threshold -d 'How many keys of a role must sign; can be given several times [default: 1 each]' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand keygen" -l expires -d 'How long machines believe it; `rotate-keys` renews it' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand keygen" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand release" -l to -d 'Folder with one folder an image; made if missing' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand release" -l root -d 'The first root, 1.root.json of `keygen`: needed once' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand release" -l key -d 'Private key of the role release; can be given several times' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand release" -l json -d 'Print the result as JSON on standard output'
+complete -c image-builder -n "__fish_image_builder_using_subcommand release" -s q -l quiet -d 'Only show errors'
+complete -c image-builder -n "__fish_image_builder_using_subcommand release" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand sign" -l key -d 'Private key to sign with; can be given several times' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand sign" -l prepare -d 'Write what is to be signed into this file' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand sign" -l attach -d 'A signature that was made elsewhere: 64 bytes' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand sign" -l public -d 'Public key of that signature' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand sign" -l json -d 'Print the result as JSON on standard output'
+complete -c image-builder -n "__fish_image_builder_using_subcommand sign" -s q -l quiet -d 'Only show errors'
+complete -c image-builder -n "__fish_image_builder_using_subcommand sign" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand promote" -l channel -d 'The channel' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand promote" -l key -d 'Private key of the role channel; can be given several times' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand promote" -l expires -d 'How long machines believe it' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand promote" -l rollout -d 'Spread the machines\' updates over this time' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand promote" -l start -d 'When the rollout begins, such as 2026-12-01T06:00Z [default: now]' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand promote" -l floor -d 'Oldest version that may ever be offered from now on [default: as it is]' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand promote" -l json -d 'Print the result as JSON on standard output'
+complete -c image-builder -n "__fish_image_builder_using_subcommand promote" -s q -l quiet -d 'Only show errors'
+complete -c image-builder -n "__fish_image_builder_using_subcommand promote" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand rotate-keys" -l add -d 'A key the role gets, as a file or 64 hexadecimal digits; can be given several times' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand rotate-keys" -l remove -d 'A key the role loses; can be given several times' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand rotate-keys" -l threshold -d 'How many keys of a role must sign; can be given several times' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand rotate-keys" -l expires -d 'How long machines believe it' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand rotate-keys" -l key -d 'Private key to sign with; can be given several times' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand rotate-keys" -l json -d 'Print the result as JSON on standard output'
+complete -c image-builder -n "__fish_image_builder_using_subcommand rotate-keys" -s q -l quiet -d 'Only show errors'
+complete -c image-builder -n "__fish_image_builder_using_subcommand rotate-keys" -s h -l help -d 'Print help'
+complete -c image-builder -n "__fish_image_builder_using_subcommand verify-release" -l channel -d 'The channel' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand verify-release" -l root -d 'The root that machines have in their image [default: the folder\'s 1.root.json, unchecked]' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand verify-release" -l json -d 'Print the result as JSON on standard output'
+complete -c image-builder -n "__fish_image_builder_using_subcommand verify-release" -s q -l quiet -d 'Only show errors'
+complete -c image-builder -n "__fish_image_builder_using_subcommand verify-release" -s h -l help -d 'Print help'
 complete -c image-builder -n "__fish_image_builder_using_subcommand schema" -s h -l help -d 'Print help'
 complete -c image-builder -n "__fish_image_builder_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "check" -d 'Check a spec and show every mistake in it'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "build" -d 'Build a disk image'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "inspect" -d 'Show what a disk image holds and check its hashes'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "convert" -d 'Write a disk image in the format of a cloud or hypervisor'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "diff" -d 'Show what is different between two images'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "sbom" -d 'Print the bill of materials of an image as SPDX 2.3'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "secure-boot" -d 'Make keys for Secure Boot, and sign images with a key that is elsewhere'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "completions" -d 'Print a shell completion script'
-complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "check" -d 'Check a spec and show every mistake in it'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "build" -d 'Build a disk image'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "inspect" -d 'Show what a disk image holds and check its hashes'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "convert" -d 'Write a disk image in the format of a cloud or hypervisor'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "diff" -d 'Show what is different between two images'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "sbom" -d 'Print the bill of materials of an image as SPDX 2.3'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "secure-boot" -d 'Make keys for Secure Boot, and sign images with a key that is elsewhere'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "keygen" -d 'Make the keys that sign updates of an image'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "release" -d 'Write an image into a release folder, for machines to update from'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "sign" -d 'Sign a document of a release folder, also in two steps'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "promote" -d 'Make a release the newest one of a channel, or renew the channel'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "rotate-keys" -d 'Add, remove or renew keys that sign updates'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "verify-release" -d 'Check a release folder as a machine would, and every file in it'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "completions" -d 'Print a shell completion script'
+complete -c image-builder -n "__fish_image_builder_using_subcommand help; and not __fish_seen_subcommand_from check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c image-builder -n "__fish_image_builder_using_subcommand help; and __fish_seen_subcommand_from secure-boot" -f -a "keygen" -d 'Make new keys: PK, KEK and db, each with a certificate'
 complete -c image-builder -n "__fish_image_builder_using_subcommand help; and __fish_seen_subcommand_from secure-boot" -f -a "enroll-files" -d 'Write what machines need to know the keys: signature lists (.esl), signed variables (.auth) and certificates (.der)'
 complete -c image-builder -n "__fish_image_builder_using_subcommand help; and __fish_seen_subcommand_from secure-boot" -f -a "prepare" -d 'Write what is to be signed in an image, to sign it elsewhere'

@@ -197,6 +197,88 @@ esac
     ;;
 esac
 ;;
+(keygen)
+_arguments "${_arguments_options[@]}" : \
+'--image=[The image they are for, its image.id]:ID:_default' \
+'*--keys=[How many keys a role gets; can be given several times \[default\: 1 each\]]:ROLE=N:_default' \
+'*--threshold=[How many keys of a role must sign; can be given several times \[default\: 1 each\]]:ROLE=N:_default' \
+'--expires=[How long machines believe it; \`rotate-keys\` renews it]:TIME:_default' \
+'-h[Print help]' \
+'--help[Print help]' \
+':dir -- Folder for the keys; made if missing, must be empty:_files' \
+&& ret=0
+;;
+(release)
+_arguments "${_arguments_options[@]}" : \
+'--to=[Folder with one folder an image; made if missing]:BASE:_files' \
+'--root=[The first root, 1.root.json of \`keygen\`\: needed once]:FILE:_files' \
+'*--key=[Private key of the role release; can be given several times]:FILE:_files' \
+'--json[Print the result as JSON on standard output]' \
+'-q[Only show errors]' \
+'--quiet[Only show errors]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':image -- The disk image, as `build` wrote it:_files' \
+&& ret=0
+;;
+(sign)
+_arguments "${_arguments_options[@]}" : \
+'*--key=[Private key to sign with; can be given several times]:FILE:_files' \
+'(--key --attach)--prepare=[Write what is to be signed into this file]:OUT:_files' \
+'--attach=[A signature that was made elsewhere\: 64 bytes]:SIG:_files' \
+'--public=[Public key of that signature]:FILE:_files' \
+'--json[Print the result as JSON on standard output]' \
+'-q[Only show errors]' \
+'--quiet[Only show errors]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':document -- The document, in its release folder:_files' \
+&& ret=0
+;;
+(promote)
+_arguments "${_arguments_options[@]}" : \
+'--channel=[The channel]:CHANNEL:_default' \
+'*--key=[Private key of the role channel; can be given several times]:FILE:_files' \
+'--expires=[How long machines believe it]:TIME:_default' \
+'--rollout=[Spread the machines'\'' updates over this time]:TIME:_default' \
+'--start=[When the rollout begins, such as 2026-12-01T06\:00Z \[default\: now\]]:TIME:_default' \
+'--floor=[Oldest version that may ever be offered from now on \[default\: as it is\]]:VERSION:_default' \
+'--json[Print the result as JSON on standard output]' \
+'-q[Only show errors]' \
+'--quiet[Only show errors]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':folder -- The release folder, BASE/IMAGE:_files' \
+'::version -- The version that is to be the newest \[default\: as it is\]:_default' \
+&& ret=0
+;;
+(rotate-keys)
+_arguments "${_arguments_options[@]}" : \
+'*--add=[A key the role gets, as a file or 64 hexadecimal digits; can be given several times]:ROLE=PUBLIC:_default' \
+'*--remove=[A key the role loses; can be given several times]:ROLE=PUBLIC:_default' \
+'*--threshold=[How many keys of a role must sign; can be given several times]:ROLE=N:_default' \
+'--expires=[How long machines believe it]:TIME:_default' \
+'*--key=[Private key to sign with; can be given several times]:FILE:_files' \
+'--json[Print the result as JSON on standard output]' \
+'-q[Only show errors]' \
+'--quiet[Only show errors]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':folder -- The release folder, BASE/IMAGE:_files' \
+&& ret=0
+;;
+(verify-release)
+_arguments "${_arguments_options[@]}" : \
+'--channel=[The channel]:CHANNEL:_default' \
+'--root=[The root that machines have in their image \[default\: the folder'\''s 1.root.json, unchecked\]]:FILE:_files' \
+'--json[Print the result as JSON on standard output]' \
+'-q[Only show errors]' \
+'--quiet[Only show errors]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':folder -- The release folder, BASE/IMAGE:_files' \
+&& ret=0
+;;
 (schema)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -278,6 +360,30 @@ _arguments "${_arguments_options[@]}" : \
     ;;
 esac
 ;;
+(keygen)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(release)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(sign)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(promote)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(rotate-keys)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify-release)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (schema)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -309,6 +415,12 @@ _image-builder_commands() {
 'diff:Show what is different between two images' \
 'sbom:Print the bill of materials of an image as SPDX 2.3' \
 'secure-boot:Make keys for Secure Boot, and sign images with a key that is elsewhere' \
+'keygen:Make the keys that sign updates of an image' \
+'release:Write an image into a release folder, for machines to update from' \
+'sign:Sign a document of a release folder, also in two steps' \
+'promote:Make a release the newest one of a channel, or renew the channel' \
+'rotate-keys:Add, remove or renew keys that sign updates' \
+'verify-release:Check a release folder as a machine would, and every file in it' \
 'schema:Print the JSON Schema of specs, for editors' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -350,6 +462,12 @@ _image-builder__subcmd__help_commands() {
 'diff:Show what is different between two images' \
 'sbom:Print the bill of materials of an image as SPDX 2.3' \
 'secure-boot:Make keys for Secure Boot, and sign images with a key that is elsewhere' \
+'keygen:Make the keys that sign updates of an image' \
+'release:Write an image into a release folder, for machines to update from' \
+'sign:Sign a document of a release folder, also in two steps' \
+'promote:Make a release the newest one of a channel, or renew the channel' \
+'rotate-keys:Add, remove or renew keys that sign updates' \
+'verify-release:Check a release folder as a machine would, and every file in it' \
 'schema:Print the JSON Schema of specs, for editors' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -391,6 +509,26 @@ _image-builder__subcmd__help__subcmd__inspect_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help inspect commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__help__subcmd__keygen_commands] )) ||
+_image-builder__subcmd__help__subcmd__keygen_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help keygen commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__promote_commands] )) ||
+_image-builder__subcmd__help__subcmd__promote_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help promote commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__release_commands] )) ||
+_image-builder__subcmd__help__subcmd__release_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help release commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__rotate-keys_commands] )) ||
+_image-builder__subcmd__help__subcmd__rotate-keys_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help rotate-keys commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__help__subcmd__sbom_commands] )) ||
 _image-builder__subcmd__help__subcmd__sbom_commands() {
     local commands; commands=()
@@ -431,10 +569,40 @@ _image-builder__subcmd__help__subcmd__secure-boot__subcmd__prepare_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help secure-boot prepare commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__help__subcmd__sign_commands] )) ||
+_image-builder__subcmd__help__subcmd__sign_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help sign commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__verify-release_commands] )) ||
+_image-builder__subcmd__help__subcmd__verify-release_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help verify-release commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__inspect_commands] )) ||
 _image-builder__subcmd__inspect_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder inspect commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__keygen_commands] )) ||
+_image-builder__subcmd__keygen_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder keygen commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__promote_commands] )) ||
+_image-builder__subcmd__promote_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder promote commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__release_commands] )) ||
+_image-builder__subcmd__release_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder release commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__rotate-keys_commands] )) ||
+_image-builder__subcmd__rotate-keys_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder rotate-keys commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__sbom_commands] )) ||
 _image-builder__subcmd__sbom_commands() {
@@ -512,6 +680,16 @@ _image-builder__subcmd__secure-boot__subcmd__keygen_commands() {
 _image-builder__subcmd__secure-boot__subcmd__prepare_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder secure-boot prepare commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__sign_commands] )) ||
+_image-builder__subcmd__sign_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder sign commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__verify-release_commands] )) ||
+_image-builder__subcmd__verify-release_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder verify-release commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_image-builder" ]; then

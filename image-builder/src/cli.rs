@@ -11,7 +11,9 @@ use twinhull_sysutil::size;
 
 use crate::kept::Kept;
 use crate::progress::Progress;
-use crate::{build, check, convert, diff, explain, inspect, reproduce, sbom, secure_boot, source, usage};
+use crate::{
+    build, check, convert, diff, explain, inspect, release, reproduce, sbom, secure_boot, source, usage,
+};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -48,6 +50,18 @@ enum Command {
     Sbom(SbomArgs),
     /// Make keys for Secure Boot, and sign images with a key that is elsewhere
     SecureBoot(secure_boot::Args),
+    /// Make the keys that sign updates of an image
+    Keygen(release::KeygenArgs),
+    /// Write an image into a release folder, for machines to update from
+    Release(release::ReleaseArgs),
+    /// Sign a document of a release folder, also in two steps
+    Sign(release::SignArgs),
+    /// Make a release the newest one of a channel, or renew the channel
+    Promote(release::PromoteArgs),
+    /// Add, remove or renew keys that sign updates
+    RotateKeys(release::RotateArgs),
+    /// Check a release folder as a machine would, and every file in it
+    VerifyRelease(release::VerifyArgs),
     /// Print the JSON Schema of specs, for editors
     Schema,
     /// Print a shell completion script
@@ -232,6 +246,12 @@ pub fn main() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }),
         Command::SecureBoot(args) => clean_up_on_signals().and_then(|()| secure_boot::run(&args)),
+        Command::Keygen(args) => clean_up_on_signals().and_then(|()| release::keygen(&args)),
+        Command::Release(args) => clean_up_on_signals().and_then(|()| release::release(&args)),
+        Command::Sign(args) => clean_up_on_signals().and_then(|()| release::sign(&args)),
+        Command::Promote(args) => clean_up_on_signals().and_then(|()| release::promote(&args)),
+        Command::RotateKeys(args) => clean_up_on_signals().and_then(|()| release::rotate(&args)),
+        Command::VerifyRelease(args) => release::verify(&args),
         Command::Schema => serde_json::to_string_pretty(&twinhull_spec::json_schema())
             .map(|text| {
                 println!("{text}");

@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod kept;
 mod packages;
 mod progress;
+mod release;
 mod reproduce;
 mod sbom;
 mod secure_boot;

@@ -4,4 +4,5 @@
 
 mod bad_input;
 mod interrupted;
+mod release;
 mod snapshots;

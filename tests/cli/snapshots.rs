@@ -26,6 +26,12 @@ fn help() {
         ("image-builder-secure-boot-enroll-files", &["secure-boot", "enroll-files", "--help"]),
         ("image-builder-secure-boot-prepare", &["secure-boot", "prepare", "--help"]),
         ("image-builder-secure-boot-attach", &["secure-boot", "attach", "--help"]),
+        ("image-builder-keygen", &["keygen", "--help"]),
+        ("image-builder-release", &["release", "--help"]),
+        ("image-builder-sign", &["sign", "--help"]),
+        ("image-builder-promote", &["promote", "--help"]),
+        ("image-builder-rotate-keys", &["rotate-keys", "--help"]),
+        ("image-builder-verify-release", &["verify-release", "--help"]),
         ("runvm", &["--help"]),
     ] {
         let program_name = if name == "runvm" { "runvm" } else { "image-builder" };

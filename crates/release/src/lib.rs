@@ -15,7 +15,9 @@ mod state;
 mod version;
 
 pub use check::{Checked, Machine, Offer, Source, SourceError, check};
-pub use documents::{Artefact, Channel, Document, Kind, Part, Release, Role, Rollout, Root, Rule};
+pub use documents::{
+    Artefact, Channel, Document, Kind, Part, Release, Role, Rollout, Root, Rule, check_cmdline,
+};
 pub use error::{Attack, Error, Result};
 pub use key::{PublicKey, SecretKey};
 pub use signed::{Envelope, MAX_DOCUMENT, Signature};

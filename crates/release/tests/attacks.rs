@@ -304,11 +304,11 @@ fn mix_and_match() {
     // A UKI that starts another usr image.
     let release = release("2");
     let hash = "cd".repeat(32);
-    assert!(release.check_cmdline(&format!("quiet usrhash={hash} rw")).is_ok());
+    assert!(twinhull_release::check_cmdline(&release.root_hash, &format!("quiet usrhash={hash} rw")).is_ok());
     for cmdline in
         ["", "quiet", &format!("usrhash={}", "ce".repeat(32)), &format!("usrhash={hash} usrhash={hash}")]
     {
-        let error = release.check_cmdline(cmdline).unwrap_err();
+        let error = twinhull_release::check_cmdline(&release.root_hash, cmdline).unwrap_err();
         assert!(matches!(error.attack(), Some(Attack::MixAndMatch { .. })), "{cmdline}");
     }
 }

@@ -85,23 +85,23 @@ impl Release {
             Part::Uki => names::uki(&self.image, &self.version),
         }
     }
+}
 
-    /// Checks that a UKI with the command line `cmdline` starts this release's usr image.
-    ///
-    /// Returns [`Attack::MixAndMatch`] unless it has exactly one `usrhash=`, with the release's root hash.
-    pub fn check_cmdline(&self, cmdline: &str) -> Result<()> {
-        let hashes: Vec<&str> =
-            cmdline.split_ascii_whitespace().filter_map(|word| word.strip_prefix("usrhash=")).collect();
-        if hashes == [self.root_hash.as_str()] {
-            return Ok(());
-        }
-        Err(Attack::MixAndMatch {
-            what: "usrhash= in the UKI".into(),
-            found: if hashes.is_empty() { "missing".into() } else { format!("{hashes:?}") },
-            expected: self.root_hash.clone(),
-        }
-        .into())
+/// Checks that a UKI with the command line `cmdline` starts the usr image with `root_hash`.
+///
+/// Returns [`Attack::MixAndMatch`] unless it has exactly one `usrhash=`, with that root hash.
+pub fn check_cmdline(root_hash: &str, cmdline: &str) -> Result<()> {
+    let hashes: Vec<&str> =
+        cmdline.split_ascii_whitespace().filter_map(|word| word.strip_prefix("usrhash=")).collect();
+    if hashes == [root_hash] {
+        return Ok(());
     }
+    Err(Attack::MixAndMatch {
+        what: "usrhash= in the UKI".into(),
+        found: if hashes.is_empty() { "missing".into() } else { format!("{hashes:?}") },
+        expected: root_hash.into(),
+    }
+    .into())
 }
 
 impl Document for Release {

@@ -1,0 +1,191 @@
+//! `verify-release`: goes through a release folder as a machine does, and then through every byte.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use jiff::Timestamp;
+use serde::Serialize;
+use twinhull_fsimg::{Part as Range, verity};
+use twinhull_release::{Channel, Kind, Machine, Part, Release, Root, State, check, names};
+use twinhull_sysutil::digest;
+use twinhull_uki as uki;
+
+use super::folder::{self, Folder, STABLE};
+use super::{VerifyArgs, time};
+use crate::image::shown;
+use crate::progress::Progress;
+
+/// A version before every other one (UAPI.10: `~` comes before nothing).
+const BEFORE_ALL: &str = "~";
+
+/// What was found, in the order it was looked at.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    image: Option<String>,
+    channel: String,
+    root: Option<u64>,
+    version: Option<String>,
+    serial: Option<u64>,
+    expires: Option<u64>,
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    name: String,
+    /// What is wrong, or nothing.
+    problem: Option<String>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub(super) fn holds(&self) -> bool {
+        self.checks.iter().all(|check| check.problem.is_none())
+    }
+
+    fn add<T>(&mut self, name: &str, result: Result<T>) -> Option<T> {
+        let (value, problem) = match result {
+            Ok(value) => (Some(value), None),
+            Err(error) => (None, Some(shown(format!("{error:#}").as_bytes()))),
+        };
+        self.checks.push(Check { name: name.into(), problem });
+        value
+    }
+}
+
+/// Goes through the folder.
+pub(super) fn verify(args: &VerifyArgs, now: Timestamp, progress: &Progress) -> Result<Report> {
+    let mut folder = Folder::open(&args.folder)?;
+    let mut report = Report { channel: args.channel.clone(), ..Report::default() };
+    let first = args.root.clone().unwrap_or_else(|| folder.path(&names::root(1)));
+    let trusted =
+        folder::read(Kind::Root, &first)?.with_context(|| format!("{} does not exist", first.display()))?;
+    let root: Root = trusted.contents()?;
+    report.image = Some(root.image.clone());
+    let pointer = names::channel(&args.channel);
+    let newest =
+        folder.read(Kind::Channel, &pointer)?.with_context(|| format!("the folder has no {pointer}"))?;
+    // Which processor is the machine's own business; here the release itself may say.
+    let name = names::release(&root.image, &newest.contents::<Channel>()?.newest);
+    let arch = match folder.read(Kind::Release, &name)? {
+        Some(release) => release.contents::<Release>()?.arch,
+        None => String::new(),
+    };
+    let machine = Machine {
+        image: root.image,
+        version: BEFORE_ALL.into(),
+        arch,
+        channel: args.channel.clone(),
+        now: time::seconds(now)?,
+        built: 0,
+    };
+    let checked = State::new(&trusted).and_then(|state| check(&state, &machine, &mut folder));
+    let Some(checked) = report.add("a machine believes it", checked.map_err(Into::into)) else {
+        return Ok(report);
+    };
+    report.root = Some(checked.state.root()?.version);
+    (report.serial, report.expires) = (Some(checked.channel.serial), Some(checked.channel.expires));
+    let offer = checked.offer.context("a machine of no version is offered nothing")?;
+    let release = offer.release;
+    report.version = Some(release.version.clone());
+    for part in Part::ALL {
+        let step = progress.step(part.name());
+        report.add(&release.file(part), part_holds(&folder, &release, part));
+        step.done("checked");
+    }
+    if args.channel == STABLE {
+        let sums = fs_err::read_to_string(folder.path(names::SUMS)).map_err(Into::into).and_then(|text| {
+            ensure!(
+                text == folder::sums(&release),
+                "it isn't about {}; promote the version again",
+                release.version
+            );
+            Ok(())
+        });
+        report.add(names::SUMS, sums);
+    }
+    Ok(report)
+}
+
+/// Checks all files of a release.
+pub(super) fn parts(folder: &Folder, release: &Release, progress: &Progress) -> Result<()> {
+    let step = progress.step("Checking the files");
+    for part in Part::ALL {
+        part_holds(folder, release, part).with_context(|| format!("{} is damaged", release.file(part)))?;
+    }
+    step.done(&release.version);
+    Ok(())
+}
+
+fn part_holds(folder: &Folder, release: &Release, part: Part) -> Result<()> {
+    let artefact = release.part(part);
+    let open = |part| fs_err::File::open(folder.path(&release.file(part)));
+    let mut file = open(part)?;
+    let length = file.metadata()?.len();
+    ensure!(length == artefact.length, "it has {length} bytes, {} were signed", artefact.length);
+    if part == Part::Uki {
+        let mut bytes = Vec::new();
+        file.take(artefact.length).read_to_end(&mut bytes)?;
+        ensure!(digest::sha256_hex(&bytes) == artefact.sha256, "its digest is not the signed one");
+        return uki(&bytes, &release.root_hash, &release.arch);
+    }
+    ensure!(digest::sha256_reader(&mut file)? == artefact.sha256, "its digest is not the signed one");
+    if part == Part::Verity {
+        let range = |part| -> Result<Range> {
+            let file = open(part)?;
+            let length = file.metadata()?.len();
+            Ok(Range::new(file.into_file(), 0, length)?)
+        };
+        let hash = parse_hash(&release.root_hash)?;
+        let covered = verity::check(&range(Part::Usr)?, &range(Part::Verity)?, &hash)?;
+        ensure!(
+            covered == release.usr.length,
+            "it covers {covered} bytes, the usr image has {}",
+            release.usr.length
+        );
+    }
+    Ok(())
+}
+
+fn parse_hash(text: &str) -> Result<[u8; 32]> {
+    let byte = |n: usize| text.get(2 * n..2 * n + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
+    bytes.and_then(|b| b.try_into().ok()).with_context(|| format!("{text:?} is no root hash"))
+}
+
+/// Checks that a UKI starts the usr image with this root hash, on this processor.
+pub(super) fn uki(bytes: &[u8], root_hash: &str, arch: &str) -> Result<()> {
+    uki::sections("UKI", bytes)?;
+    let machine = uki::machine("UKI", bytes)?.name();
+    ensure!(machine == arch, "it is for {machine}, not for {arch}");
+    let Some(cmdline) = uki::section("UKI", bytes, ".cmdline")? else {
+        bail!("it has no kernel command line")
+    };
+    let text = String::from_utf8_lossy(cmdline);
+    Ok(twinhull_release::check_cmdline(root_hash, text.trim_end_matches('\0'))?)
+}
+
+/// The report as lines.
+pub(super) fn render(report: &Report) -> String {
+    let mut text = String::new();
+    let number = |n: Option<u64>| n.map_or("-".into(), |n| n.to_string());
+    // Writing to a String can't fail.
+    let _ = writeln!(
+        text,
+        "{} {} (channel {}, serial {}, root {}, expires {})",
+        report.image.as_deref().unwrap_or("-"),
+        report.version.as_deref().unwrap_or("-"),
+        report.channel,
+        number(report.serial),
+        number(report.root),
+        report.expires.map_or("-".into(), time::shown),
+    );
+    for check in &report.checks {
+        let _ = match &check.problem {
+            None => writeln!(text, "  ok       {}", check.name),
+            Some(problem) => writeln!(text, "  PROBLEM  {}: {problem}", check.name),
+        };
+    }
+    text
+}
