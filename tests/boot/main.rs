@@ -9,3 +9,4 @@ mod ext4;
 mod failures;
 mod secure_boot;
 mod support;
+mod updates;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use twinhull_tests::{Ran, hello, program, run, tool, top};
+use twinhull_tests::{Ran, hello, hello_with, program, run, tool};
 
 /// When everything here happens, seconds since 1970.
 const NOW: &str = "1900000000";
@@ -81,17 +81,6 @@ impl Publisher {
 
 fn image() -> String {
     hello().path.display().to_string()
-}
-
-/// The default image again, with another version or another content.
-fn other_image(dir: &Path, from: &str, to: &str) -> String {
-    let text = fs_err::read_to_string(top().join("examples/hello.yaml")).unwrap();
-    assert!(text.contains(from));
-    let spec = dir.join("hello.yaml");
-    fs_err::write(&spec, text.replace(from, to)).unwrap();
-    let mut command = program("image-builder");
-    let ran = run(command.args(["build", "--quiet", "--out"]).arg(dir.join("out")).arg(spec)).ok();
-    ran.stdout.trim().to_owned()
 }
 
 fn flip(path: &Path, at: u64) {
@@ -189,13 +178,14 @@ fn a_release_gets_to_machines_in_steps() {
 #[test]
 fn a_version_is_released_once() {
     let publisher = Publisher::published();
-    let again = other_image(publisher.dir.path(), "hostname: hello", "hostname: other");
+    let again =
+        hello_with(&publisher.path("out"), "hostname: hello", "hostname: other").display().to_string();
     publisher.refused(
         &format!("release {again} --to rel --key keys/release.key"),
         &["released already, with other contents", "image.version"],
     );
 
-    let newer = other_image(publisher.dir.path(), "version: 1.0.0", "version: 1.1.0");
+    let newer = hello_with(&publisher.path("out"), "version: 1.0.0", "version: 1.1.0").display().to_string();
     publisher.ok(&format!("release {newer} --to rel --key keys/release.key"));
     publisher.holds();
     publisher.ok("promote rel/hello 1.1.0 --channel testing --key keys/channel.key");

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+mod newer;
 pub mod trees;
+
+pub use newer::{Web, newer_program};
 
 /// A finished child process.
 #[derive(Debug)]
@@ -50,8 +53,7 @@ pub fn tool<S: AsRef<std::ffi::OsStr>>(name: &str, args: impl IntoIterator<Item 
 
 /// As [`tool`], from a newer Debian than the host's: `cargo xtask test` unpacks it and says where.
 pub fn newer_tool<S: AsRef<std::ffi::OsStr>>(name: &str, args: impl IntoIterator<Item = S>) -> Ran {
-    let dir = std::env::var_os("TWINHULL_NEWER_TOOLS").map(PathBuf::from);
-    let dir = dir.expect("TWINHULL_NEWER_TOOLS is not set; run the tests with `cargo xtask test`");
+    let dir = newer::dir();
     // Its own loader and libraries, so that nothing has to be installed.
     let libraries = fs_err::read_dir(dir.join("usr/lib")).expect("the newer tools have libraries");
     let libraries = libraries.filter_map(|e| Some(e.ok()?.path())).find(|p| p.join("libc.so.6").exists());
@@ -115,6 +117,18 @@ pub fn hello() -> &'static Image {
             manifest: serde_json::from_str(&manifest).expect("the manifest is JSON"),
         }
     })
+}
+
+/// The default image in another version or with another content: `from` in its spec is replaced by `to`. Returns the disk
+/// image below `dir`.
+pub fn hello_with(dir: &Path, from: &str, to: &str) -> PathBuf {
+    let text = fs_err::read_to_string(top().join("examples/hello.yaml")).expect("there is the default spec");
+    assert!(text.contains(from), "the default spec has no {from:?}");
+    fs_err::create_dir_all(dir).expect("the folder can be made");
+    let spec = dir.join("hello.yaml");
+    fs_err::write(&spec, text.replace(from, to)).expect("the spec can be written");
+    let built = run(program("image-builder").args(["build", "--quiet", "--out"]).arg(dir).arg(spec)).ok();
+    PathBuf::from(built.stdout.trim())
 }
 
 /// The cached tree archive that [`hello`] was made from.
