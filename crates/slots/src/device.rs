@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind, Result, Seek, SeekFrom};
 use std::path::Path;
 
 use fs_err::os::unix::fs::FileExt;
-use rustix::fs::Advice;
+use rustix::fs::{Advice, FlockOperation};
 use twinhull_fsimg::ReadAt;
 
 /// A whole disk.
@@ -31,6 +31,16 @@ pub trait Device {
     /// Returns when everything written is on the medium. What is read afterwards comes from there where that can be
     /// arranged, so that a bad medium is noticed.
     fn sync(&self) -> Result<()>;
+
+    /// Keeps other programs from changing the partition table until [`Device::unlock`].
+    fn lock(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Lets them again.
+    fn unlock(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A block device, or a file with a disk's content.
@@ -79,6 +89,15 @@ impl Device for Disk {
         let _ = rustix::fs::fadvise(self.file.file(), 0, None, Advice::DontNeed);
         Ok(())
     }
+
+    // The lock of systemd's "Locking Block Device Access": repart, fdisk and udev take it too.
+    fn lock(&self) -> Result<()> {
+        Ok(rustix::fs::flock(self.file.file(), FlockOperation::LockExclusive)?)
+    }
+
+    fn unlock(&self) -> Result<()> {
+        Ok(rustix::fs::flock(self.file.file(), FlockOperation::Unlock)?)
+    }
 }
 
 /// A range of a device, for what reads from any position.
@@ -120,5 +139,9 @@ mod tests {
         assert_eq!(read, [0, 7]);
         let range = Range { device: &disk, offset: 4000, len: 2 };
         assert!(range.read_exact_at(&mut read, 1).is_err());
+        disk.lock().unwrap();
+        let other = rustix::fs::flock(temp.as_file(), FlockOperation::NonBlockingLockExclusive);
+        assert!(other.is_err());
+        disk.unlock().unwrap();
     }
 }

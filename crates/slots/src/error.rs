@@ -174,7 +174,7 @@ pub enum Error {
     },
     /// The ESP has too little room, and nothing more that could go.
     #[error(
-        "the UKI has {needed} bytes, the ESP has {free} free; remove files that aren't Twinhull's from it"
+        "the UKI needs {needed} bytes, the ESP has {free} to spare; remove files that aren't Twinhull's from it"
     )]
     EspFull {
         /// Bytes needed.
@@ -182,14 +182,38 @@ pub enum Error {
         /// Bytes free.
         free: u64,
     },
+    /// The UKI could not be had from where it comes from.
+    #[error("the UKI can't be read from its source: {0}; fetch it again")]
+    Source(std::io::Error),
     /// A UKI that isn't as long as it should be.
-    #[error("the UKI ended after {found} bytes, {expected} were announced; fetch it again")]
+    #[error("the UKI is of another length: {found} bytes came, {expected} were announced; fetch it again")]
     WrongLength {
-        /// Bytes that came.
+        /// Bytes that came; reading ends one byte behind what was announced.
         found: u64,
         /// Bytes that were announced.
         expected: u64,
     },
+    /// What was read back from the ESP isn't what the release has.
+    #[error("{file} on the ESP doesn't have the SHA-256 that the release announces; fetch the UKI again")]
+    WrongDigest {
+        /// The temporary file.
+        file: String,
+    },
+    /// The boot entry of the running version is missing.
+    #[error(
+        "the ESP has no boot entry of the running version {version}, so an update could leave the machine without any; \
+         is the right ESP mounted? If it is, copy the version's UKI to EFI/Linux first"
+    )]
+    NoEntry {
+        /// The running version.
+        version: String,
+    },
+    /// Two names that may be one file.
+    #[error(
+        "{0} and {1} on the ESP are most likely one file under two names, as FAT has it after a power cut while a file \
+         was renamed, and removing one would destroy both; unmount the ESP and repair it with `fsck.fat -a`"
+    )]
+    OneFile(String, String),
 }
 
 /// `Result` with this crate's [`Error`].

@@ -244,3 +244,6 @@ fn backup_places(device: &(impl Device + ?Sized), sectors: u64, primary: Option<
     places.retain(inside);
     places
 }
+
+#[cfg(test)]
+mod tests;

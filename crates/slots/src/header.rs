@@ -18,6 +18,12 @@ const OWN: [std::ops::Range<usize>; 3] = [16..20, 24..40, 72..80];
 pub(crate) struct Header(Vec<u8>);
 
 impl Header {
+    /// A sector as it is.
+    #[cfg(test)]
+    pub(crate) fn of(sector: Vec<u8>) -> Self {
+        Header(sector)
+    }
+
     /// Reads and checks the header in sector `lba` of a disk with `sectors` sectors of `size` bytes. Says what is
     /// wrong.
     pub(crate) fn read(

@@ -45,6 +45,11 @@ pub(crate) fn version_of<'a>(label: &'a str, id: &str) -> Option<&'a str> {
     (found == id && check_version(version).is_ok()).then_some(version)
 }
 
+/// Whether two versions can't be told apart by file names: FAT doesn't tell upper from lower case.
+pub(crate) fn same_version(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+}
+
 /// What boot counting says of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Assessment {

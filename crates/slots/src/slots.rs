@@ -3,6 +3,7 @@
 use twinhull_disk::slot;
 use twinhull_disk::table::Partition;
 use twinhull_disk::types::{self, Arch};
+use twinhull_fsimg::ReadAt;
 use twinhull_fsimg::verity::{self, RootHash};
 
 use crate::device::Range;
@@ -63,17 +64,22 @@ impl Slot {
     /// in bytes.
     ///
     /// Returns [`Error::NotVerified`].
-    pub fn verify(&self, device: &impl Device) -> Result<u64> {
+    pub fn verify(&self, device: &(impl Device + ?Sized)) -> Result<u64> {
         self.verify_as(device, &slot::root_hash(self.data.uuid, self.tree.uuid))
     }
 
     /// As [`Slot::verify`], for a root hash that the UUIDs don't have yet.
-    pub(crate) fn verify_as(&self, device: &impl Device, root: &RootHash) -> Result<u64> {
+    pub(crate) fn verify_as(&self, device: &(impl Device + ?Sized), root: &RootHash) -> Result<u64> {
         let part = |p: &Partition| Range { device, offset: p.offset, len: p.size };
         match verity::check(&part(&self.data), &part(&self.tree), root) {
             Err(twinhull_fsimg::Error::Io(e)) => Err(error::disk("the slot", "read")(e)),
             result => Ok(result?),
         }
+    }
+
+    /// The partition with `/usr`, to read from: an update takes from the running slot what hasn't changed.
+    pub fn data_of<'d, D: Device + ?Sized>(&self, device: &'d D) -> impl ReadAt + use<'d, D> {
+        Range { device, offset: self.data.offset, len: self.data.size }
     }
 
     /// Refuses an image that is larger than the slot.
@@ -120,8 +126,9 @@ impl Slots {
         }
         let mut by_place: Vec<&Partition> = all.iter().collect();
         by_place.sort_by_key(|p| p.offset);
-        if let Some([a, b]) = by_place.array_windows().find(|[a, b]| a.offset + a.size > b.offset) {
-            return Err(Error::NoSlots(format!("partitions {} and {} overlap", a.number, b.number)));
+        if let Some(pair) = by_place.windows(2).find(|pair| pair[0].offset + pair[0].size > pair[1].offset) {
+            let (a, b) = (pair[0].number, pair[1].number);
+            return Err(Error::NoSlots(format!("partitions {a} and {b} overlap")));
         }
         let slots = data.into_iter().zip(trees).map(|(data, tree)| Slot::new(data, tree, id)).collect();
         Ok(Slots { slots, all })
@@ -135,6 +142,11 @@ impl Slots {
     /// All slots, A first.
     pub fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter()
+    }
+
+    /// Every partition of the disk.
+    pub(crate) fn partitions(&self) -> &[Partition] {
+        &self.all
     }
 
     /// The slot that the machine runs from; `root` is what `usrhash=` on its command line says.
@@ -159,18 +171,24 @@ impl Slots {
         }
     }
 
-    /// The slot that an update may write: never the running one, a free one rather than a filled one.
+    /// The slot that an update to `version` may write: never the running one. The one that has this version already,
+    /// as after an update that was interrupted, rather than a free one, and that rather than one with another version.
     ///
     /// `blessed` says whether the running version has proved to be good; before that, the other slot is what the
     /// machine would fall back to. Returns [`Error::NotBlessed`], [`Error::NoTarget`] and the errors of
     /// [`Slots::running`].
-    pub fn target(&self, running: &RootHash, blessed: bool) -> Result<&Slot> {
+    pub fn target(&self, running: &RootHash, blessed: bool, version: &str) -> Result<&Slot> {
         let running = self.running(running)?;
         if !blessed {
             let version = running.version().unwrap_or_default().to_owned();
             return Err(Error::NotBlessed { version });
         }
         let others = self.slots.iter().filter(|slot| slot.data.number != running.data.number);
-        others.min_by_key(|slot| matches!(slot.state, State::Filled { .. })).ok_or(Error::NoTarget)
+        let rank = |slot: &&Slot| match slot.version() {
+            Some(found) if name::same_version(found, version) => 0,
+            None => 1,
+            Some(_) => 2,
+        };
+        others.min_by_key(rank).ok_or(Error::NoTarget)
     }
 }
