@@ -101,3 +101,6 @@ where
     }
     Ok(Menu::read(esp)?.assessment(&image.id, &image.version))
 }
+
+#[cfg(test)]
+mod tests;
