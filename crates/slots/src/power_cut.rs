@@ -7,12 +7,15 @@ use crate::samples::{ARCH, Release, state, update};
 use crate::sim::{Machine, Op, State, each_power_cut};
 use crate::{Error, Gpt, Slots, boot_files, staged};
 
-/// What `version` promises is there: whatever entry is on the ESP, its UKI and its slot are whole. Returns the versions
-/// that have one.
+/// A slot with a name is whole, and whatever boot entry is on the ESP has such a slot and a whole UKI. Returns the versions
+/// of the entries.
 fn entries(state: &State, releases: &[&Release]) -> Vec<String> {
     let machine = Machine::new(state.clone());
     let slots = Slots::read(&machine, ARCH, "box").unwrap();
     let files = boot_files(&machine, "box").unwrap();
+    for slot in slots.iter().filter(|slot| slot.version().is_some()) {
+        slot.verify(&machine).unwrap();
+    }
     for file in &files {
         let release = releases.iter().find(|release| release.version() == file.name.version).unwrap();
         // fsck cuts off the second of two names of one file; no boot loader takes such a file for an entry.
@@ -23,7 +26,6 @@ fn entries(state: &State, releases: &[&Release]) -> Vec<String> {
         let slot = slots.iter().find(|slot| slot.version() == Some(release.version()));
         let slot = slot.unwrap_or_else(|| panic!("{file:?} has no slot"));
         assert_eq!(slot, slots.running(&release.image.root).unwrap());
-        assert_eq!(slot.verify(&machine).unwrap(), release.image.data_len, "{file:?}");
     }
     files.into_iter().filter(|file| file.len > 0).map(|file| file.name.version).collect()
 }
@@ -57,9 +59,9 @@ fn succeeds(state: &State, from: &Release, to: &Release, releases: &[&Release]) 
     assert!(staged(&machine, &machine, &to.image).unwrap().is_some());
 }
 
-/// Cuts the power at every write of an update from `old` to `new`, and goes on from there; cuts it again at every write
-/// of the update that goes on.
-fn cut(start: &State, old: &Release, new: &Release, releases: &[&Release]) {
+/// Cuts the power at every write of an update from `old` to `new`, and goes on from there; with `twice`, cuts it again at
+/// every write of the update that goes on.
+fn cut(start: &State, old: &Release, new: &Release, releases: &[&Release], twice: bool) {
     let next = Release::new("9");
     let all = [releases, &[&next]].concat();
     let (mut first, mut all_states) = (Vec::new(), HashSet::new());
@@ -69,6 +71,9 @@ fn cut(start: &State, old: &Release, new: &Release, releases: &[&Release]) {
     assert!(first.len() > 300, "{}", first.len());
     for state in first {
         survives(&state, old, new, &next, &all);
+        if !twice {
+            continue;
+        }
         let log = log(&state, old, new);
         each_power_cut(&state, &log, &mut all_states, &mut |state| {
             for state in repaired(&state) {
@@ -102,14 +107,14 @@ fn survives(state: &State, old: &Release, new: &Release, next: &Release, release
 #[test]
 fn the_first_update() {
     let [one, two] = ["1", "2"].map(Release::new);
-    cut(&state([Some(&one), None], &[("box_1.efi", &one)]), &one, &two, &[&one, &two]);
+    cut(&state([Some(&one), None], &[("box_1.efi", &one)]), &one, &two, &[&one, &two], false);
 }
 
 #[test]
 fn an_update_over_the_fallback() {
     let [zero, one, two] = ["0", "1", "2"].map(Release::new);
     let files = [("box_0.efi", &zero), ("box_1.efi", &one)];
-    cut(&state([Some(&zero), Some(&one)], &files), &one, &two, &[&zero, &one, &two]);
+    cut(&state([Some(&zero), Some(&one)], &files), &one, &two, &[&zero, &one, &two], true);
 }
 
 #[test]
@@ -123,7 +128,7 @@ fn an_update_over_what_went_wrong_before() {
     // The backup of the table.
     let end = start.disk.len();
     start.disk[end - 512..].fill(0xff);
-    cut(&start, &one, &two, &[&zero, &one, &two]);
+    cut(&start, &one, &two, &[&zero, &one, &two], false);
 }
 
 #[test]

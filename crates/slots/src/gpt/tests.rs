@@ -172,6 +172,41 @@ fn a_disk_that_has_grown_keeps_its_backup_in_the_middle() {
 }
 
 #[test]
+fn sectors_of_4096_bytes() {
+    let (small, sector) = (sample(), 4096);
+    let mut large = vec![0; 20 * sector];
+    large[..SECTOR].copy_from_slice(&small[..SECTOR]);
+    let mut entries = small[2 * SECTOR..][..ENTRIES * SECTOR].to_vec();
+    for (n, entry) in entries.chunks_mut(128).enumerate() {
+        let place = if entry[..16] == [0; 16] { 0 } else { 6 + n as u64 };
+        for at in [32, 40] {
+            entry[at..at + 8].copy_from_slice(&place.to_le_bytes());
+        }
+    }
+    let mut header = small[SECTOR..2 * SECTOR].to_vec();
+    header.resize(sector, 0);
+    for (at, value) in [(40, 6_u64), (48, 14)] {
+        header[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    for (lba, other, first) in [(1, 19, 2), (19, 1, 15)] {
+        let sealed = Header::of(header.clone()).moved(lba, other, first).sealed(&entries);
+        large[lba as usize * sector..][..sector].copy_from_slice(&sealed);
+        large[first as usize * sector..][..entries.len()].copy_from_slice(&entries);
+    }
+    let machine = machine(large);
+    let mut gpt = Gpt::read(&machine).unwrap();
+    assert_eq!((gpt.partitions()[3].offset, gpt.partitions()[3].size, gpt.damage()), (9 * 4096, 4096, None));
+    gpt.edit(4, "new", Uuid::from_u128(7), 0).unwrap();
+    gpt.commit(&machine).unwrap();
+    assert_eq!(foreign_table(&machine.state().disk).partitions, gpt.partitions());
+    let written = machine.log().into_iter().filter_map(|op| match op {
+        Op::Disk { at, bytes } => Some((at / sector, bytes.len() / sector)),
+        _ => None,
+    });
+    assert_eq!(written.collect::<Vec<_>>(), [(15, 5), (1, 5)]);
+}
+
+#[test]
 fn tables_that_one_write_cannot_replace_are_refused() {
     let disk = sample();
     let with = |at: usize, value: u64| {
