@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::menu::Menu;
 use crate::samples::{ARCH, Release, state, update};
-use crate::sim::{Machine, Op, State, each_power_cut};
+use crate::sim::{Machine, Op, State, each_power_cut, is_durable};
 use crate::{Error, Gpt, Slots, boot_files, staged};
 
 /// A slot with a name is whole, and whatever boot entry is on the ESP has such a slot and a whole UKI. Returns the versions
@@ -87,6 +87,7 @@ fn cut(start: &State, old: &Release, new: &Release, releases: &[&Release], twice
 fn log(start: &State, old: &Release, new: &Release) -> Vec<Op> {
     let machine = Machine::new(start.clone());
     update(&machine, old, new).unwrap();
+    assert!(is_durable(&machine.log()), "what is done stays done");
     machine.log()
 }
 

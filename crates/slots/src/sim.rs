@@ -124,6 +124,12 @@ impl Op {
     }
 }
 
+/// Whether everything that was written was waited for.
+pub(crate) fn is_durable(log: &[Op]) -> bool {
+    let sync = |op: &Op| matches!(op, Op::SyncDisk | Op::SyncFile(_) | Op::SyncEsp);
+    (0..log.len()).all(|n| sync(&log[n]) || log[n..].iter().any(|later| later.waits_for(&log[n])))
+}
+
 /// Calls `each` with every state that a power cut can leave while `log` happens to `start`: after each step, with every
 /// subset of the writes that nothing had waited for yet (of many: none, all, each one alone, all but each one), and with
 /// each of them torn at every sector while the others are kept or lost.
