@@ -1,7 +1,7 @@
 //! The partition table of a disk in use: read from whichever copy is whole, changed in memory, and committed with one
 //! write a copy.
 //!
-//! The crate `gpt`, with which images are made, writes header and entries one by one and makes a header anew from
+//! The crate `gpt`, with which images are made, writes entries one by one, headers last, and makes headers anew from
 //! what it knows. Here a power cut between any two bytes must leave a table, and what we don't know must stay as it
 //! is. So headers and entries are kept as bytes, and only labels, UUIDs and attributes of entries that exist change.
 //!
