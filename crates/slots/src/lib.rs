@@ -2,9 +2,11 @@
 //! leaves a machine that boots.
 //!
 //! [`Update`] is the whole order of an update. Below it, [`Gpt`] changes the partition table in use with one write a
-//! copy, [`Slots`] knows what each slot holds, which one runs and which one may be written, [`SlotWriter`] fills one, and
-//! boot files are kept on an [`Esp`]. Disk and ESP are traits: the tests cut the power at every write.
+//! copy, [`Slots`] knows what each slot holds, which one runs and which one may be written, [`SlotWriter`] fills one,
+//! and boot files are kept on an [`Esp`]. Disk and ESP are traits: the tests cut the power at every write.
 
+#[cfg(test)]
+mod cuts;
 mod device;
 mod error;
 mod esp;

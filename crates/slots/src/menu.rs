@@ -1,7 +1,7 @@
 //! Boot files of an image on the ESP: which there are, which have to go before an update, and how a new one comes.
 //!
-//! A boot entry is a promise that its slot is whole. So the entry of a slot that will be overwritten goes before the slot
-//! is touched, and a new one comes, whole and under its name at once, after its slot was verified.
+//! A boot entry is a promise that its slot is whole. So the entry of a slot that will be overwritten goes before the
+//! slot is touched, and a new one comes, whole and under its name at once, after its slot was verified.
 
 use std::io::{ErrorKind, Read, Write};
 

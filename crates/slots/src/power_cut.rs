@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
+use crate::cuts::{each_power_cut, is_durable};
 use crate::menu::Menu;
 use crate::samples::{ARCH, Release, state, update};
-use crate::sim::{Machine, Op, State, each_power_cut, is_durable};
+use crate::sim::{Machine, Op, State};
 use crate::{Error, Gpt, Slots, boot_files, staged};
 
-/// A slot with a name is whole, and whatever boot entry is on the ESP has such a slot and a whole UKI. Returns the versions
-/// of the entries.
+/// A slot with a name is whole, and whatever boot entry is on the ESP has such a slot and a whole UKI. Returns the
+/// versions of the entries.
 fn entries(state: &State, releases: &[&Release]) -> Vec<String> {
     let machine = Machine::new(state.clone());
     let slots = Slots::read(&machine, ARCH, "box").unwrap();
@@ -59,8 +60,8 @@ fn succeeds(state: &State, from: &Release, to: &Release, releases: &[&Release]) 
     assert!(staged(&machine, &machine, &to.image).unwrap().is_some());
 }
 
-/// Cuts the power at every write of an update from `old` to `new`, and goes on from there; with `twice`, cuts it again at
-/// every write of the update that goes on.
+/// Cuts the power at every write of an update from `old` to `new`, and goes on from there; with `twice`, cuts it again
+/// at every write of the update that goes on.
 fn cut(start: &State, old: &Release, new: &Release, releases: &[&Release], twice: bool) {
     let next = Release::new("9");
     let all = [releases, &[&next]].concat();

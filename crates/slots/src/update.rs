@@ -19,8 +19,8 @@ use crate::menu::{self, Menu};
 use crate::writer::choose;
 use crate::{Assessment, BootFile, Device, Error, Esp, Image, Result, Slot, SlotWriter, Slots, State};
 
-/// Bytes of the ESP that stay free: for the UKI's last cluster, and as systemd-boot can't count the tries on an ESP that
-/// has no room for another name.
+/// Bytes of the ESP that stay free: for the UKI's last cluster, and as systemd-boot can't count the tries on an ESP
+/// that has no room for another name.
 const SLACK: u64 = 64 << 10;
 
 /// An update that has begun. Dropped, it leaves a slot that is free and can be taken up again.
@@ -73,8 +73,8 @@ impl<'a, D: Device + ?Sized, E: Esp + ?Sized> Update<'a, D, E> {
         &self.writer
     }
 
-    /// Verifies what was written, gives the slot its name, and makes the boot entry from `uki`. The machine boots the new
-    /// version from now on.
+    /// Verifies what was written, gives the slot its name, and makes the boot entry from `uki`. The machine boots the
+    /// new version from now on.
     ///
     /// After [`Error::NotVerified`] and errors of the UKI, begin again: what is right is kept.
     pub fn finish(self, uki: &mut dyn Read) -> Result<BootFile> {

@@ -148,8 +148,8 @@ impl<'d, D: Device + ?Sized> SlotWriter<'d, D> {
         self.device.sync().map_err(error::disk("the slot", "flushed"))
     }
 
-    /// Reads all of the slot back and checks it against the root hash. Right after the slot was begun, this says whether
-    /// anything has to be written at all.
+    /// Reads all of the slot back and checks it against the root hash. Right after the slot was begun, this says
+    /// whether anything has to be written at all.
     ///
     /// Returns [`Error::NotVerified`] and [`Error::OtherLength`].
     pub fn verify(&self) -> Result<()> {

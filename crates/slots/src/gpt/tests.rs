@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use twinhull_disk::types;
 
 use super::*;
+use crate::cuts::each_power_cut;
 use crate::samples::{Release, disk, foreign_table, partitions};
-use crate::sim::{Machine, Op, SECTOR, State, each_power_cut};
+use crate::sim::{Machine, Op, SECTOR, State};
 
 /// Sectors of a table's entries.
 const ENTRIES: usize = 32;
