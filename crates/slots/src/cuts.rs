@@ -43,8 +43,8 @@ pub(crate) fn is_durable(log: &[Op]) -> bool {
 }
 
 /// Calls `each` with every state that a power cut can leave while `log` happens to `start`: after each step, with every
-/// subset of the writes that nothing had waited for yet (of many: none, all, each one alone, all but each one), and
-/// with each of them torn at every sector while the others are kept or lost.
+/// subset of the writes that nothing had waited for yet, and with each of them torn at every sector while the others
+/// are kept or lost.
 ///
 /// States are told apart by their hashes, and those in `seen` are left out.
 pub(crate) fn each_power_cut(
@@ -75,16 +75,8 @@ pub(crate) fn each_power_cut(
             }
             state
         };
-        if count <= 8 {
-            (0..1_u32 << count).for_each(|set| report(state(&|n| set >> n & 1 == 1, None)));
-        } else {
-            report(state(&|_| true, None));
-            report(state(&|_| false, None));
-            for alone in 0..count {
-                report(state(&|n| n == alone, None));
-                report(state(&|n| n != alone, None));
-            }
-        }
+        assert!(count <= 10, "more subsets than a test has time for");
+        (0..1_u32 << count).for_each(|set| report(state(&|n| set >> n & 1 == 1, None)));
         for (n, op) in pending.iter().enumerate() {
             for torn in op.torn() {
                 report(state(&|_| true, Some((n, &torn))));
