@@ -4,7 +4,6 @@
 //! from its identity and the version: no server counts machines, and other machines go first each time.
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::{AppId, Error, Result};
@@ -13,11 +12,12 @@ use crate::{AppId, Error, Result};
 const STEPS: u64 = 1 << 53;
 
 /// What the pointer says of a rollout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// The document itself belongs to the release crate; these are its two numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rollout {
     /// When it begins, in seconds since 1970.
-    pub start: i64,
+    pub start: u64,
     /// How long until the last machine may update, in seconds; 0 is all at once.
     pub duration: u64,
 }
@@ -63,10 +63,8 @@ impl Rollout {
     /// all update at once. Times that no clock shows are [`Timestamp::MAX`].
     pub fn admits(&self, now: Timestamp, place: Place) -> Admission {
         let delay = (u128::from(self.duration) * u128::from(place.0)).div_ceil(u128::from(STEPS));
-        let due = i128::from(self.start).saturating_add(i128::try_from(delay).unwrap_or(i128::MAX));
-        let due = due.clamp(Timestamp::MIN.as_second().into(), Timestamp::MAX.as_second().into());
-        let due =
-            i64::try_from(due).ok().and_then(|s| Timestamp::from_second(s).ok()).unwrap_or(Timestamp::MAX);
+        let due = i64::try_from(u128::from(self.start).saturating_add(delay)).ok();
+        let due = due.and_then(|second| Timestamp::from_second(second).ok()).unwrap_or(Timestamp::MAX);
         if now >= due { Admission::Yes } else { Admission::WaitUntil(due) }
     }
 }
@@ -100,10 +98,12 @@ mod tests {
             (1099, 1000, 100, wary(1.0), WaitUntil(second(1100))),
             (1100, 1000, 100, wary(1.0), Yes),
             (1000, 1000, 1, wary(0.1), WaitUntil(second(1001))),
-            (-5, -10, 3, wary(1.0), Yes),
-            (1000, i64::MAX, u64::MAX, wary(1.0), WaitUntil(second(Timestamp::MAX.as_second()))),
-            (1000, i64::MIN, 0, wary(1.0), Yes),
-            (1000, i64::MIN, u64::MAX, wary(1.0), WaitUntil(second(Timestamp::MAX.as_second()))),
+            (0, 0, 0, wary(1.0), Yes),
+            (-1, 0, 0, wary(0.0), WaitUntil(second(0))),
+            (1000, u64::MAX, u64::MAX, wary(1.0), WaitUntil(Timestamp::MAX)),
+            (1000, u64::MAX, 0, wary(0.0), WaitUntil(Timestamp::MAX)),
+            (1000, 0, u64::MAX, wary(1.0), WaitUntil(Timestamp::MAX)),
+            (1000, 0, u64::MAX, wary(0.0), Yes),
         ] {
             assert_eq!(
                 Rollout { start, duration }.admits(second(now), place),
@@ -132,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_overflows_and_waits_truly(start: i64, duration: u64, wariness in 0.0..=1.0, now in -1_000_000_000_000_i64..1_000_000_000_000) {
+        fn never_overflows_and_waits_truly(start: u64, duration: u64, wariness in 0.0..=1.0, now in -1_000_000_000_000_i64..1_000_000_000_000) {
             let now = Timestamp::from_second(now.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second())).unwrap();
             let rollout = Rollout { start, duration };
             let place = Place::wary(wariness).unwrap();

@@ -76,7 +76,7 @@ pub struct People {
     pub until: Timestamp,
     /// Who they are, a sentence.
     pub reason: String,
-    /// Whether they don't know yet: broadcast [`People::warning`], and remember when.
+    /// Whether they don't know yet; [`Decision::Warn`](crate::Decision::Warn) says when they should.
     pub warn: bool,
 }
 

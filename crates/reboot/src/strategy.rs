@@ -4,8 +4,12 @@
 //!
 //! - [`Decision::Reboot`]: reboot, now;
 //! - [`Decision::AskLock`]: ask the lock server, then decide again with what it said;
+//! - [`Decision::Warn`]: broadcast [`People::warning`](crate::People::warning), remember when, then decide again;
 //! - [`Decision::Wait`] and [`Decision::Never`]: don't, and give back a lock that is held: a lock that waits for
 //!   people or hours keeps the rest of the fleet waiting.
+//!
+//! People are warned only when the reboot can follow: not outside of windows, and not when a window closes before
+//! their time is over.
 //!
 //! The machine's own reasons come before the lock for the same reason.
 
@@ -14,7 +18,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::fleetlock::{Server, ServerText};
-use crate::{Blockers, Result, Windows, WindowsText, Zones, text};
+use crate::{Blockers, People, Result, Windows, WindowsText, Zones, text};
 
 /// A strategy as it is written: `immediate`, `manual`, `windows: {...}` or `fleet-lock: {...}`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -106,7 +110,8 @@ pub enum Lock {
     Held,
     /// Asked for and not granted.
     Denied {
-        /// When to ask again; `None` when somebody has to change something first.
+        /// When to ask again; `None` when somebody has to change something first, until the caller forgets the
+        /// answer and has [`Lock::Open`] again.
         again: Option<Timestamp>,
         /// The server's words.
         reason: String,
@@ -128,6 +133,13 @@ pub enum Decision {
     },
     /// Ask the lock server and decide again.
     AskLock,
+    /// Warn the people who are logged in and decide again.
+    Warn {
+        /// When their time is over.
+        until: Timestamp,
+        /// Who they are, a sentence.
+        reason: String,
+    },
     /// Don't, as long as the settings are what they are and nobody asks.
     Never {
         /// Why, a sentence.
@@ -143,7 +155,9 @@ impl std::fmt::Display for Decision {
             Decision::AskLock => {
                 "Nothing on this machine holds the reboot back; the lock server is asked next."
             }
-            Decision::Wait { reason, .. } | Decision::Never { reason } => reason,
+            Decision::Warn { reason, .. } | Decision::Wait { reason, .. } | Decision::Never { reason } => {
+                reason
+            }
         })
     }
 }
@@ -153,22 +167,23 @@ pub fn decide(now: Timestamp, strategy: &Strategy, blockers: &Blockers, lock: &L
     if urge == Urge::Forced {
         return Decision::Reboot;
     }
+    // Whether windows let it happen, and until when.
+    let mut closes = None;
     if urge == Urge::None {
         if *strategy == Strategy::Manual {
             let reason = "The strategy is manual: the machine reboots when somebody asks for it.".into();
             return Decision::Never { reason };
         }
-        if let Some(decision) = strategy.windows().and_then(|windows| closed(now, windows)) {
-            return decision;
+        if let Some(windows) = strategy.windows() {
+            closes = windows.is_open(now);
+            if closes.is_none() {
+                return closed(now, windows);
+            }
         }
     }
     match blockers {
         Blockers::None => {}
-        Blockers::People(people) => {
-            let until = text::time(people.until, &TimeZone::UTC);
-            let reason = format!("{} The machine waits for people until {until}.", people.reason);
-            return Decision::Wait { until: Some(people.until), reason };
-        }
+        Blockers::People(people) => return leave(people, closes),
         Blockers::Blocked { reason } => return Decision::Wait { until: None, reason: reason.clone() },
     }
     let Strategy::FleetLock { server, .. } = strategy else { return Decision::Reboot };
@@ -187,13 +202,29 @@ pub fn decide(now: Timestamp, strategy: &Strategy, blockers: &Blockers, lock: &L
     }
 }
 
-fn closed(now: Timestamp, windows: &Windows) -> Option<Decision> {
-    if windows.is_open(now).is_some() {
-        return None;
+/// What to do about people who are logged in, when windows close at `closes`.
+fn leave(people: &People, closes: Option<Timestamp>) -> Decision {
+    let time = |at| text::time(at, &TimeZone::UTC);
+    if let Some(closes) = closes.filter(|closes| *closes <= people.until) {
+        let reason = format!(
+            "{} The reboot window closes {}, before their time to leave is over.",
+            people.reason,
+            time(closes)
+        );
+        return Decision::Wait { until: Some(closes), reason };
     }
+    let reason = format!("{} The machine waits for people until {}.", people.reason, time(people.until));
+    if people.warn {
+        Decision::Warn { until: people.until, reason }
+    } else {
+        Decision::Wait { until: Some(people.until), reason }
+    }
+}
+
+fn closed(now: Timestamp, windows: &Windows) -> Decision {
     let next = windows.next_open(now);
     let reason = format!("No reboot window is open; the next one opens {}.", windows.show(next));
-    Some(Decision::Wait { until: Some(next), reason })
+    Decision::Wait { until: Some(next), reason }
 }
 
 #[cfg(test)]

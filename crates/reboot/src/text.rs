@@ -9,8 +9,8 @@ const LIMIT: usize = 200;
 /// Text of others on one line: shortened, and without what controls terminals or turns the direction of text.
 pub(crate) fn shown(text: &str) -> String {
     let mut chars = text.trim().chars().map(|c| match c {
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        '\n' | '\t' => ' ',
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        '\n' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
         c if c.is_control() => '\u{fffd}',
         c => c,
     });
@@ -35,6 +35,7 @@ mod tests {
         for (text, want) in [
             ("plain", "plain"),
             (" a\nb\t", "a b"),
+            ("a\u{2028}b\u{61c}", "a b\u{fffd}"),
             ("\u{1b}[2Jx", "\u{fffd}[2Jx"),
             ("\u{9b}x\u{202e}y", "\u{fffd}x\u{fffd}y"),
         ] {

@@ -207,4 +207,6 @@ fn clock(text: &str) -> Option<Time> {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

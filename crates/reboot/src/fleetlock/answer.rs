@@ -18,7 +18,8 @@ pub enum Answer {
         /// Why, as a part of a sentence.
         reason: String,
     },
-    /// The server won't do it: asking again helps when somebody has changed something.
+    /// The server won't do it: asking again helps when somebody has changed something, here or there. Ask again after
+    /// an hour or so: a proxy that is being set up can say this too.
     Refused {
         /// Type of the error, when the server follows the protocol.
         kind: Option<String>,

@@ -139,9 +139,8 @@ impl Client {
             .body(self.body.clone());
         let response = match request.send() {
             Ok(response) => response,
-            // The client can't make such a request, such as https without TLS.
             Err(e) if e.is_builder() => return Answer::Refused { kind: None, value: cause(&e) },
-            Err(e) => return Answer::Retry { reason: format!("no answer: {}", cause(&e)) },
+            Err(e) => return unanswered(&cause(&e)),
         };
         let status = response.status().as_u16();
         if status == 200 {
@@ -152,6 +151,16 @@ impl Client {
         let _ = response.take(LIMIT).read_to_end(&mut body);
         Answer::new(status, &body)
     }
+}
+
+/// Nobody answered, which mostly passes.
+fn unanswered(cause: &str) -> Answer {
+    // How the HTTP client says that it was built without TLS; it has no type for that, and no time will mend it.
+    if cause.contains("scheme is not http") {
+        let value = "this program was built without TLS; give the lock server's url with http://".into();
+        return Answer::Refused { kind: None, value };
+    }
+    Answer::Retry { reason: format!("no answer: {cause}") }
 }
 
 /// The innermost cause: the outer ones repeat the address.

@@ -18,8 +18,10 @@ const BOTH: &str = "fleet-lock: {server: {url: 'http://lock/base', group: web}, 
 
 #[test]
 fn decisions() {
-    let people =
-        Blockers::People(People { until: at("22:40"), reason: "Logged in: ann.".into(), warn: true });
+    let people = |until: &str, warn: bool| {
+        Blockers::People(People { until: at(until), reason: "Logged in: ann.".into(), warn })
+    };
+    let (fresh, late, people) = (people("22:40", true), people("23:30", true), people("22:40", false));
     let inhibited = Blockers::Blocked { reason: "A reboot is inhibited by x (y).".into() };
     let none = Blockers::None;
     let denied = |again: Option<&str>| Lock::Denied { again: again.map(at), reason: "all\nslots".into() };
@@ -31,6 +33,12 @@ fn decisions() {
         wait(Some("22:00"), "No reboot window is open; the next one opens Wed 2026-11-25 22:00 UTC.");
     let for_people =
         wait(Some("22:40"), "Logged in: ann. The machine waits for people until Wed 2026-11-25 22:40 UTC.");
+    let Decision::Wait { reason, .. } = &for_people else { panic!() };
+    let warn = Decision::Warn { until: at("22:40"), reason: reason.clone() };
+    let too_late = wait(
+        Some("23:30"),
+        "Logged in: ann. The reboot window closes Wed 2026-11-25 23:30 UTC, before their time to leave is over.",
+    );
     let for_inhibitor = wait(None, "A reboot is inhibited by x (y).");
     let full = "The lock server gave no lock to reboot in the group web (all slots).";
     let never = Decision::Never {
@@ -42,6 +50,14 @@ fn decisions() {
     for (strategy, now, blockers, lock, urge, want) in [
         ("immediate", "12:00", &none, &Lock::Open, no, &Reboot),
         ("immediate", "12:00", &people, &Lock::Open, no, &for_people),
+        ("immediate", "12:00", &fresh, &Lock::Open, no, &warn),
+        ("manual", "12:00", &fresh, &Lock::Open, no, &never),
+        ("manual", "12:00", &fresh, &Lock::Open, Asked, &warn),
+        (WINDOWS, "12:00", &fresh, &Lock::Open, no, &closed),
+        (WINDOWS, "22:30", &fresh, &Lock::Open, no, &warn),
+        (WINDOWS, "23:20", &late, &Lock::Open, no, &too_late),
+        (WINDOWS, "23:20", &late, &Lock::Open, Forced, &Reboot),
+        (LOCK, "12:00", &fresh, &Lock::Held, no, &warn),
         ("immediate", "12:00", &inhibited, &Lock::Open, Asked, &for_inhibitor),
         ("immediate", "12:00", &inhibited, &Lock::Open, Forced, &Reboot),
         ("manual", "12:00", &none, &Lock::Open, no, &never),

@@ -108,6 +108,17 @@ fn no_server_is_a_reason_to_retry() {
     server.join().unwrap();
 }
 
+/// Whether there is TLS depends on who else is built along.
+#[test]
+fn https_without_tls_is_no_reason_to_retry() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    match plain(&format!("https://{closed}")).lock() {
+        Answer::Refused { value, .. } => assert!(value.contains("without TLS"), "{value}"),
+        Answer::Retry { reason } => assert!(reason.contains("Connection refused"), "{reason}"),
+        Answer::Done => panic!("there is no server"),
+    }
+}
+
 #[test]
 fn proxies_are_used_when_they_are_named() {
     let (proxy, server) = serve(reply("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
