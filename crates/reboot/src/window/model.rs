@@ -13,8 +13,9 @@ fn model(windows: &Windows, from: Timestamp, minutes: usize) -> Vec<bool> {
     for n in 0..minutes {
         let minute = SignedDuration::from_mins(1);
         let wall = windows.zone.to_datetime(from + minute * i32::try_from(n).unwrap());
-        // What the clock should show now, and after a gap everything that it skipped.
-        let mut due = last + minute;
+        // What the clock shows now, and after a gap everything that it skipped. Where it was set back, it never showed
+        // what came next: that comes later.
+        let mut due = (last + minute).min(wall);
         while seen.insert(due) {
             let skipped = due < wall;
             for w in

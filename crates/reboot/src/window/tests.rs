@@ -136,6 +136,16 @@ fn windows_where_clocks_jump() {
             "2026-04-04T14:45:00Z",
             "2026-04-04T15:45:00Z",
         ),
+        // Midnight becomes 23:00 on Saturday: Sunday begins an hour later, once.
+        (
+            "America/Sao_Paulo",
+            &[Day::Sun],
+            "00:00",
+            "15m",
+            "2018-02-17T12:00Z",
+            "2018-02-18T03:00:00Z",
+            "2018-02-18T03:15:00Z",
+        ),
         // There was no Friday 30 December 2011: the next one is a week later.
         (
             "Pacific/Apia",
