@@ -8,5 +8,6 @@ mod differences;
 mod erofs;
 mod export;
 mod ext4;
+mod fleetlock;
 mod image;
 mod secure_boot;
