@@ -24,7 +24,9 @@ pub fn newer_program(name: &str, folders: &[&Path]) -> Command {
     for file in ["/etc/passwd", "/etc/group"] {
         command.args(["--ro-bind", file, file]);
     }
-    folders.iter().for_each(|folder| drop(command.arg("--bind").arg(folder).arg(folder)));
+    for folder in folders {
+        command.arg("--bind").arg(folder).arg(folder);
+    }
     command.arg("--").arg(name);
     command
 }
