@@ -11,3 +11,4 @@ mod ext4;
 mod fleetlock;
 mod image;
 mod secure_boot;
+mod updates;

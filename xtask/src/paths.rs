@@ -18,7 +18,7 @@ pub(crate) fn target() -> PathBuf {
 /// Builds every program in release mode and returns their folder.
 pub(crate) fn build_programs() -> Result<PathBuf> {
     eprintln!("==> building Twinhull's programs");
-    let packages = ["image-builder", "runvm", "firstboot-agent", "twinhull-generators"];
+    let packages = ["image-builder", "runvm", "firstboot-agent", "twinhull-generators", "update-agent"];
     let args = packages.iter().flat_map(|p| ["--package", p]);
     run(cargo().args(["build", "--release", "--locked", "--bins"]).args(args))?;
     Ok(target().join("release"))

@@ -8,15 +8,18 @@ use crate::key::from_hex;
 /// Longest image name, version or channel in bytes.
 const MAX: usize = 64;
 
-/// Whether `text` can be an image's name: lower-case letters, digits and `-`, beginning with a letter or digit.
+/// Whether `text` can be an image's name: lower-case letters, digits, `-` and `.`, beginning with a letter or digit.
 pub fn is_image(text: &str) -> bool {
-    let byte = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    (1..=MAX).contains(&text.len()) && text.bytes().all(byte) && !text.starts_with('-')
+    let byte = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.';
+    (1..=MAX).contains(&text.len())
+        && text.bytes().all(byte)
+        && text.as_bytes()[0].is_ascii_alphanumeric()
+        && !text.contains("..")
 }
 
-/// Whether `text` can be a channel's name; the same rule as for images.
+/// Whether `text` can be a channel's name: as for images, without `.`.
 pub fn is_channel(text: &str) -> bool {
-    is_image(text)
+    is_image(text) && !text.contains('.')
 }
 
 /// Whether `text` can be a version: letters, digits and `.~^-`, beginning with a letter or digit. `_` and `+` are
@@ -81,14 +84,14 @@ mod tests {
 
     #[test]
     fn no_name_leaves_the_folder() {
-        for bad in ["", ".", "..", "a/b", "../a", "/a", "a\0", "a b", "a\n", "A", "-a", "é", &"a".repeat(65)]
+        for bad in ["", ".", "..", "a..b", ".a", "a/b", "../a", "/a", "a\0", "a b", "a\n", "A", "-a", "é", &"a".repeat(65)]
         {
             assert!(!is_image(bad) && !is_channel(bad), "{bad:?}");
         }
         for bad in ["", ".", "..", "1/2", "1\0", "1_2", "1+3", "~1", "1..2", "-1", "é"] {
             assert!(!is_version(bad), "{bad:?}");
         }
-        assert!(is_image("web-1") && is_version("2026.11~rc1-2^a"));
+        assert!(is_image("web-1.x") && is_channel("a-1") && !is_channel("a.b") && is_version("2026.11~rc1-2^a"));
         let hash: String = (0..32).map(|n| format!("{n:02x}")).collect();
         assert_eq!(usr("box", "1.0", &hash), "box_1.0_00010203-0405-0607-0809-0a0b0c0d0e0f.usr");
         assert_eq!(verity("box", "1.0", &hash), "box_1.0_10111213-1415-1617-1819-1a1b1c1d1e1f.verity");

@@ -1,0 +1,183 @@
+//! update-agent moves the other slot of a real disk image to a new version, from a real web server. The machine around
+//! it is a folder: what it says of itself, and an ESP as it is when mounted. Booting is tests/boot's part.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use twinhull_tests::{Ran, Web, hello, hello_with, partition, program, run, tool};
+
+/// A machine that runs version 1.0.0, and its publisher, who has 1.1.0.
+struct World {
+    dir: tempfile::TempDir,
+    web: Web,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let at = |name: &str| dir.path().join(name);
+        run(Command::new("cp").arg("--sparse=always").arg(&hello().path).arg(at("disk.raw"))).ok();
+        for folder in ["root/usr/lib", "root/proc", "root/etc", "esp/EFI/Linux", "rel"] {
+            fs_err::create_dir_all(at(folder)).unwrap();
+        }
+        let image = format!("{}@@{}", hello().path.display(), partition("esp").0);
+        let entry = at("esp/EFI/Linux/hello_1.0.0.efi");
+        tool("mcopy", ["-i", &image, "::/EFI/Linux/hello_1.0.0+3.efi", entry.to_str().unwrap()]).ok();
+        let hash = hello().manifest["root_hash"].as_str().unwrap();
+        fs_err::write(at("root/usr/lib/os-release"), "IMAGE_ID=hello\nIMAGE_VERSION=1.0.0\n").unwrap();
+        fs_err::write(at("root/proc/cmdline"), format!("usrhash={hash}\n")).unwrap();
+        fs_err::write(at("root/etc/machine-id"), "0123456789abcdef0123456789abcdef\n").unwrap();
+        let web = Web::serve(&at("rel"), "");
+        let config = json!({"urls": [web.url], "channel": "stable", "root": "keys/1.root.json"});
+        fs_err::write(at("config.json"), config.to_string()).unwrap();
+        let world = World { dir, web };
+        world.builder("keygen keys --image hello");
+        world.builder(&format!(
+            "release {} --to rel --root keys/1.root.json --key keys/release.key",
+            hello().path.display()
+        ));
+        world.builder("promote rel/hello 1.0.0 --key keys/channel.key");
+        world
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn builder(&self, line: &str) {
+        run(program("image-builder").args(line.split_whitespace()).current_dir(self.dir.path())).ok();
+    }
+
+    /// Releases 1.1.0 and makes it the newest.
+    fn publish(&self) {
+        let newer = hello_with(&self.at("out"), "version: 1.0.0", "version: 1.1.0");
+        self.builder(&format!("release {} --to rel --key keys/release.key", newer.display()));
+        self.builder("promote rel/hello 1.1.0 --key keys/channel.key");
+    }
+
+    fn agent(&self, line: &str) -> Ran {
+        let paths = "--config config.json --state state --disk disk.raw --esp esp --root root";
+        let args = line.split_whitespace().chain(paths.split_whitespace());
+        run(program("update-agent").args(args).current_dir(self.dir.path()))
+    }
+
+    fn status(&self) -> Value {
+        serde_json::from_str(&self.agent("status --json").ok().stdout).unwrap()
+    }
+
+    fn entries(&self) -> String {
+        tool("ls", [self.at("esp/EFI/Linux")]).ok().stdout
+    }
+
+    /// The usr image of 1.1.0 in the release folder.
+    fn usr(&self) -> PathBuf {
+        let files = fs_err::read_dir(self.at("rel/hello")).unwrap().map(|e| e.unwrap().path());
+        let usr = |p: &PathBuf| p.to_str().unwrap().contains("_1.1.0_") && p.extension().unwrap() == "usr";
+        files.into_iter().find(usr).unwrap()
+    }
+
+    /// Requests for files that end in `ending`.
+    fn fetched(&self, ending: &str) -> usize {
+        self.web.requests().iter().filter(|line| line.contains(&format!("{ending} HTTP"))).count()
+    }
+}
+
+#[test]
+fn the_agent_moves_the_other_slot_to_a_new_version() {
+    let world = World::new();
+    let ran = world.agent("check").ok();
+    assert_eq!(ran.stdout, "1.0.0 runs, nothing is newer\n");
+    assert_eq!(world.agent("update").ok().stdout, ran.stdout);
+    world.publish();
+    let ran = world.agent("check");
+    assert_eq!((ran.code, ran.stdout.as_str()), (3, "1.1.0 is newer than 1.0.0, which runs\n"));
+    assert_eq!(world.status()["slots"][1]["version"], Value::Null, "check has changed something");
+    let ran = world.agent("update").ok();
+    assert!(ran.stdout.contains("1.1.0 is installed"), "{}", ran.text());
+    assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.1.0+3.efi\n");
+    let slots = &world.status()["slots"];
+    let want = json!([
+        {"slot": "A", "version": "1.0.0", "state": "blessed", "running": true},
+        {"slot": "B", "version": "1.1.0", "state": "to be tried", "running": false},
+    ]);
+    assert_eq!(*slots, want);
+    let seen = run(program("image-builder").arg("inspect").arg(world.at("disk.raw")).arg("--json")).ok();
+    let seen: Value = serde_json::from_str(&seen.stdout).unwrap();
+    assert_eq!(seen["slots"][1]["verity"], "verified", "{seen}");
+    tool("sgdisk", ["-v".as_ref(), world.at("disk.raw").as_os_str()]).ok();
+    tool("sfdisk", ["--verify".as_ref(), world.at("disk.raw").as_os_str()]).ok();
+    // Done is done.
+    let before = world.fetched(".usr");
+    assert!(world.agent("update").ok().stdout.contains("1.1.0 is installed"));
+    assert_eq!(world.fetched(".usr"), before);
+}
+
+#[test]
+fn nothing_boots_that_is_not_what_was_signed() {
+    let world = World::new();
+    world.publish();
+    let usr = world.usr();
+    let good = fs_err::read(&usr).unwrap();
+    let mut bad = good.clone();
+    bad[70_000] ^= 1;
+    fs_err::write(&usr, &bad).unwrap();
+    let ran = world.agent("update");
+    assert!(ran.code == 1 && ran.stderr.contains("doesn't match its root hash"), "{}", ran.text());
+    assert_eq!(world.entries(), "hello_1.0.0.efi\n");
+    assert_eq!(world.status()["slots"][1]["version"], Value::Null);
+    // A file of another length is not even read.
+    fs_err::write(&usr, &good[..good.len() - 4096]).unwrap();
+    let ran = world.agent("update");
+    assert!(ran.code == 1 && ran.stderr.contains("were signed"), "{}", ran.text());
+    fs_err::write(&usr, &good).unwrap();
+    world.agent("update").ok();
+    assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.1.0+3.efi\n");
+
+    // What the boot loader has given up is not tried again.
+    let entry = |name: &str| world.at("esp/EFI/Linux").join(name);
+    fs_err::rename(entry("hello_1.1.0+3.efi"), entry("hello_1.1.0+0-3.efi")).unwrap();
+    assert!(world.agent("update").ok().stdout.contains("is not tried again"));
+    assert_eq!(world.status()["slots"][1]["state"], "failed");
+}
+
+#[test]
+fn a_version_that_is_not_blessed_keeps_its_fallback() {
+    let world = World::new();
+    world.publish();
+    let entry = |name: &str| world.at("esp/EFI/Linux").join(name);
+    fs_err::rename(entry("hello_1.0.0.efi"), entry("hello_1.0.0+2-1.efi")).unwrap();
+    let ran = world.agent("update");
+    assert!(ran.code == 1 && ran.stderr.contains("is not blessed yet"), "{}", ran.text());
+    assert_eq!(world.fetched(".usr"), 0);
+}
+
+#[test]
+fn a_rollout_reaches_this_machine_in_its_turn() {
+    let world = World::new();
+    world.publish();
+    world.builder("promote rel/hello 1.1.0 --rollout 9w --start 2100-01-01T00:00Z --key keys/channel.key");
+    let json: Value = serde_json::from_str(&world.agent("update --json").ok().stdout).unwrap();
+    assert_eq!((json["result"].as_str(), json["version"].as_str()), (Some("waiting"), Some("1.1.0")));
+    let until = json["until"].as_i64().unwrap() - 4_102_444_800;
+    assert!((0..9 * 7 * 86_400).contains(&until), "{until}");
+    assert!(world.agent("update --now").ok().stdout.contains("1.1.0 is installed"));
+}
+
+#[test]
+fn old_documents_and_strangers_are_refused_by_name() {
+    let world = World::new();
+    let pointer = world.at("rel/hello/stable.channel.json");
+    let old = fs_err::read(&pointer).unwrap();
+    world.publish();
+    assert_eq!(world.agent("check").code, 3);
+    fs_err::write(&pointer, old).unwrap();
+    let ran = world.agent("check");
+    assert!(ran.code == 1 && ran.stderr.contains("rollback: the serial"), "{}", ran.text());
+    assert!(world.agent("status").ok().stdout.contains("rollback: the serial"));
+    world.builder("keygen others --image hello");
+    fs_err::copy(world.at("others/1.root.json"), world.at("keys/1.root.json")).unwrap();
+    fs_err::remove_dir_all(world.at("state")).unwrap();
+    let ran = world.agent("check");
+    assert!(ran.code == 1 && ran.stderr.contains("arbitrary software"), "{}", ran.text());
+}

@@ -1,0 +1,223 @@
+//! The order of things: check, and move the other slot to what the check found. Nothing is kept of an update that is under
+//! way but the slot itself, so it can be interrupted anywhere and begun again.
+
+use std::io::Read;
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use serde::Serialize;
+use twinhull_reboot::{Admission, Place, Rollout};
+use twinhull_release::{Artefact, Checked, Part, Release, check};
+use twinhull_slots::{Assessment, Disk, Error as SlotError, EspDir, Image, Update, staged};
+
+use crate::config::Config;
+use crate::http::Folders;
+use crate::machine::{Machine, parse_hash};
+use crate::memory::{LastCheck, Memory};
+
+/// Bytes that are fetched and written at once.
+const CHUNK: usize = 256 << 10;
+
+/// How an update ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Nothing is newer than what runs.
+    UpToDate {
+        /// What runs.
+        version: String,
+    },
+    /// It is not this machine's turn yet.
+    Waiting {
+        /// The newer version.
+        version: String,
+        /// When it is, in seconds since 1970.
+        until: i64,
+    },
+    /// The version is in its slot; the machine boots it next.
+    Staged {
+        /// The version.
+        version: String,
+    },
+    /// The version was tried as often as it may be, and the machine came back.
+    Failed {
+        /// The version.
+        version: String,
+    },
+}
+
+/// An agent with all it needs.
+#[derive(Debug)]
+pub struct Agent<'a> {
+    /// What runs.
+    pub machine: &'a Machine,
+    /// What to follow.
+    pub config: &'a Config,
+    /// What was seen.
+    pub memory: &'a Memory,
+    /// Where from.
+    pub folders: Folders,
+    /// The clock.
+    pub now: Timestamp,
+}
+
+impl Agent<'_> {
+    /// Looks for something newer, and remembers what was believed.
+    pub fn check(&mut self) -> Result<Checked> {
+        let at = u64::try_from(self.now.as_second()).unwrap_or(0);
+        let first = self.config.first_root()?;
+        let state = self.memory.state(&first)?;
+        let machine = twinhull_release::Machine {
+            image: self.machine.image.clone(),
+            version: self.machine.version.clone(),
+            arch: self.machine.arch.name().into(),
+            channel: self.config.channel.clone(),
+            now: at,
+            built: self.machine.built,
+        };
+        let checked = check(&state, &machine, &mut self.folders);
+        let last = match &checked {
+            Ok(checked) => LastCheck { at, newest: Some(checked.channel.newest.clone()), problem: None },
+            Err(error) => LastCheck { at, newest: None, problem: Some(error.to_string()) },
+        };
+        if let Ok(checked) = &checked {
+            self.memory.set_state(&checked.state)?;
+        }
+        self.memory.set_last_check(&last)?;
+        Ok(checked?)
+    }
+
+    /// Whether it is this machine's turn for what a check found.
+    pub fn admission(&self, checked: &Checked, version: &str) -> Result<Admission> {
+        let Some(rollout) = checked.channel.rollout else { return Ok(Admission::Yes) };
+        let rollout = Rollout { start: rollout.start, duration: rollout.duration };
+        let place = match (self.config.wariness, &self.machine.id) {
+            (Some(wariness), _) => Place::wary(wariness)?,
+            (None, Some(id)) => Place::of(&id.app_specific(), version),
+            // Nothing tells this machine from others: it comes last.
+            (None, None) => Place::wary(1.0)?,
+        };
+        Ok(rollout.admits(self.now, place))
+    }
+
+    /// Moves the other slot of `disk` to what a check found; with `at_once` before the machine's turn. `progress` gets
+    /// the bytes so far and all bytes.
+    pub fn update(
+        &mut self,
+        disk: &Disk,
+        esp: &EspDir,
+        at_once: bool,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Outcome> {
+        let checked = self.check()?;
+        let Some(offer) = &checked.offer else {
+            return Ok(Outcome::UpToDate { version: self.machine.version.clone() });
+        };
+        let release = &offer.release;
+        let version = release.version.clone();
+        let image = image(self.machine, release)?;
+        match staged(disk, esp, &image)? {
+            Some(Assessment::Failed { .. }) => return Ok(Outcome::Failed { version }),
+            Some(_) => return Ok(Outcome::Staged { version }),
+            None => {}
+        }
+        if !at_once && let Admission::WaitUntil(until) = self.admission(&checked, &version)? {
+            return Ok(Outcome::Waiting { version, until: until.as_second() });
+        }
+        self.stage(disk, esp, &image, release, progress)?;
+        Ok(Outcome::Staged { version })
+    }
+
+    fn stage(
+        &self,
+        disk: &Disk,
+        esp: &EspDir,
+        image: &Image,
+        release: &Release,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<()> {
+        let update = Update::begin(disk, esp, image, &self.machine.root_hash)?;
+        let writer = update.writer();
+        let total = release.usr.length + release.verity.length + release.uki.length;
+        let mut before = 0;
+        // What an earlier run has written whole needs no second fetch.
+        let whole = writer.verify();
+        if whole.is_err() {
+            for part in [Part::Usr, Part::Verity] {
+                let mut done = |bytes| progress(before + bytes, total);
+                let file = self.open(release, part);
+                match part {
+                    Part::Usr => copy(file, &mut done, |bytes, at| writer.write_data(bytes, at)),
+                    _ => copy(file, &mut done, |bytes, at| writer.write_tree(bytes, at)),
+                }
+                .with_context(|| format!("the {} of {} was not installed", part.name(), release.version))?;
+                before += release.part(part).length;
+            }
+        }
+        let mut uki = Counted { file: self.open(release, Part::Uki), bytes: 0, before, total, progress };
+        update.finish(&mut uki).with_context(|| format!("{} was not installed", release.version))?;
+        Ok(())
+    }
+
+    fn open(&self, release: &Release, part: Part) -> crate::http::Download<'_> {
+        let Artefact { length, .. } = release.part(part);
+        self.folders.open(&release.file(part), *length)
+    }
+}
+
+/// What is to be installed, in the words of the slots.
+pub(crate) fn image(machine: &Machine, release: &Release) -> Result<Image> {
+    let hash = |text: &str| parse_hash(text).with_context(|| format!("{text:?} is no digest"));
+    Ok(Image {
+        arch: machine.arch,
+        id: release.image.clone(),
+        version: release.version.clone(),
+        root: hash(&release.root_hash)?,
+        data_len: release.usr.length,
+        uki_len: release.uki.length,
+        uki_sha256: hash(&release.uki.sha256)?,
+    })
+}
+
+/// Copies all of `file`. What it is gets verified as a whole, by the hash tree.
+fn copy(
+    mut file: impl Read,
+    progress: &mut dyn FnMut(u64),
+    write: impl Fn(&[u8], u64) -> Result<(), SlotError>,
+) -> Result<()> {
+    let (mut buffer, mut at) = (vec![0; CHUNK], 0);
+    loop {
+        let mut filled = 0;
+        // Whole chunks: what comes from the network comes in pieces of any size.
+        while filled < CHUNK {
+            match file.read(&mut buffer[filled..])? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        if filled == 0 {
+            return Ok(());
+        }
+        write(&buffer[..filled], at)?;
+        at += filled as u64;
+        progress(at);
+    }
+}
+
+/// Says how far a file has been read.
+struct Counted<'a, R> {
+    file: R,
+    bytes: u64,
+    before: u64,
+    total: u64,
+    progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        self.bytes += n as u64;
+        (self.progress)(self.before + self.bytes, self.total);
+        Ok(n)
+    }
+}

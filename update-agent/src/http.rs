@@ -1,0 +1,268 @@
+//! Fetches from release folders: bounded in bytes and patience, and taken up again where a connection broke off. Nothing
+//! that comes back is believed here.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use reqwest::Url;
+use reqwest::blocking::{Client, Response};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use twinhull_release::{Source, SourceError};
+
+/// Patience of one request, connecting and each read.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long nothing may come.
+    pub silence: Duration,
+    /// Fewest bytes a second over [`Patience::window`]: slower is an attack that never ends by itself.
+    pub rate: u64,
+    /// Over how long the rate is measured.
+    pub window: Duration,
+    /// Requests that bring nothing before it is given up.
+    pub attempts: u32,
+    /// Pause before the second request; it doubles.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    /// Half a minute of silence, 1 KiB a second, 8 requests in about two minutes.
+    fn default() -> Self {
+        Patience {
+            silence: Duration::from_secs(30),
+            rate: 1024,
+            window: Duration::from_secs(60),
+            attempts: 8,
+            pause: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Why there is nothing more to read.
+#[derive(Debug)]
+enum Trouble {
+    /// It may go on later.
+    Passing(String),
+    /// Asking this server again is no use.
+    Lasting(String),
+}
+
+/// The release folders of an image, which are mirrors of each other.
+#[derive(Debug)]
+pub struct Folders {
+    client: Client,
+    /// With a slash at the end.
+    urls: Vec<Url>,
+    patience: Patience,
+    bandwidth: Option<u64>,
+}
+
+impl Folders {
+    /// The folders BASE/IMAGE of each of `bases`, at most `bandwidth` bytes a second.
+    pub fn new(bases: &[String], image: &str, patience: Patience, bandwidth: Option<u64>) -> Result<Self> {
+        let client = Client::builder()
+            .timeout(patience.silence)
+            .connect_timeout(patience.silence)
+            .user_agent(concat!("twinhull-update/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("no HTTP client can be made")?;
+        let folder = |base: &String| -> Result<Url> {
+            let mut url = Url::parse(base)?;
+            if let Ok(mut path) = url.path_segments_mut() {
+                path.pop_if_empty().extend([image, ""]);
+            }
+            Ok(url)
+        };
+        Ok(Folders { client, urls: bases.iter().map(folder).collect::<Result<_>>()?, patience, bandwidth })
+    }
+
+    /// The file `name` of exactly `length` bytes, as a reader that survives broken connections.
+    pub fn open(&self, name: &str, length: u64) -> Download<'_> {
+        let patience = self.patience;
+        Download {
+            folders: self,
+            name: name.into(),
+            length,
+            at: 0,
+            body: None,
+            mirror: 0,
+            failures: 0,
+            patience,
+        }
+    }
+
+    fn get(&self, url: &Url, from: u64) -> Result<Response, String> {
+        let request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        let request = if from > 0 { request.header(RANGE, format!("bytes={from}-")) } else { request };
+        let response = request.send().map_err(|e| cause(&e))?;
+        match response.status().as_u16() {
+            200 | 206 | 404 => Ok(response),
+            status => Err(format!("the server answered with status {status}")),
+        }
+    }
+}
+
+impl Source for Folders {
+    fn fetch(&mut self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
+        let mut problem = None;
+        for base in &self.urls {
+            let url = base.join(name).map_err(|e| SourceError::Other(e.to_string()))?;
+            let response = match self.get(&url, 0) {
+                Ok(response) if response.status() == 404 => continue,
+                Ok(response) => response,
+                Err(reason) => {
+                    problem = Some(format!("{url}: {reason}"));
+                    continue;
+                }
+            };
+            let mut bytes = Vec::new();
+            match response.take(limit + 1).read_to_end(&mut bytes) {
+                Ok(_) if bytes.len() as u64 > limit => return Err(SourceError::TooLong),
+                Ok(_) => return Ok(Some(bytes)),
+                Err(error) => problem = Some(format!("{url}: {}", cause(&error))),
+            }
+        }
+        // "There is none" counts only when every mirror says so.
+        problem.map_or(Ok(None), |problem| Err(SourceError::Other(problem)))
+    }
+}
+
+/// A file that is being fetched.
+#[derive(Debug)]
+pub struct Download<'a> {
+    folders: &'a Folders,
+    name: String,
+    length: u64,
+    at: u64,
+    body: Option<Body>,
+    mirror: usize,
+    /// Requests since the last byte.
+    failures: u32,
+    patience: Patience,
+}
+
+#[derive(Debug)]
+struct Body {
+    response: Response,
+    /// Start of the present window, and bytes since.
+    since: Instant,
+    bytes: u64,
+}
+
+impl Download<'_> {
+    fn mirrors(&self) -> u32 {
+        u32::try_from(self.folders.urls.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Asks for the rest of the file.
+    fn connect(&self) -> Result<Body, Trouble> {
+        let base = &self.folders.urls[self.mirror % self.folders.urls.len()];
+        let url = base.join(&self.name).map_err(|e| Trouble::Lasting(e.to_string()))?;
+        let passing = |reason: String| Trouble::Passing(format!("{url}: {reason}"));
+        let lasting = |reason: String| Trouble::Lasting(format!("{url}: {reason}"));
+        let mut response = self.folders.get(&url, self.at).map_err(passing)?;
+        let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
+        let expected = match response.status().as_u16() {
+            404 => return Err(lasting("the server doesn't have it".into())),
+            206 => {
+                let range = header(CONTENT_RANGE).unwrap_or_default().to_owned();
+                let wanted = format!("bytes {}-{}/{}", self.at, self.length - 1, self.length);
+                if range != wanted {
+                    return Err(lasting(format!("the server sent {range:?} for {wanted:?}")));
+                }
+                self.length - self.at
+            }
+            // Without ranges: what is there already comes again.
+            _ => self.length,
+        };
+        if let Some(length) = header(CONTENT_LENGTH).filter(|length| *length != expected.to_string()) {
+            return Err(lasting(format!("it has {length} bytes, {expected} were signed")));
+        }
+        if response.status() == 200 && self.at > 0 {
+            let skipped = io::copy(&mut (&mut response).take(self.at), &mut io::sink());
+            skipped.map_err(|e| passing(cause(&e)))?;
+        }
+        Ok(Body { response, since: Instant::now(), bytes: 0 })
+    }
+
+    /// Reads on, or says why not.
+    fn step(&mut self, buffer: &mut [u8]) -> Result<usize, Trouble> {
+        let mut body = match self.body.take() {
+            Some(body) => body,
+            None => self.connect()?,
+        };
+        let most = usize::try_from(self.length - self.at).unwrap_or(usize::MAX).min(buffer.len());
+        let n = body.response.read(&mut buffer[..most]).map_err(|e| Trouble::Passing(cause(&e)))?;
+        if n == 0 {
+            return Err(Trouble::Passing("the connection was closed".into()));
+        }
+        body.bytes += n as u64;
+        let time = body.since.elapsed();
+        if let Some(limit) = self.folders.bandwidth {
+            let due = Duration::from_secs_f64(body.bytes as f64 / limit as f64);
+            std::thread::sleep(due.saturating_sub(time).min(self.patience.window));
+        }
+        if time >= self.patience.window {
+            let rate = body.bytes as f64 / time.as_secs_f64();
+            if rate < self.patience.rate as f64 {
+                let wanted = self.patience.rate;
+                let text = format!("slow retrieval: {rate:.0} bytes a second, at least {wanted} are wanted");
+                return Err(Trouble::Passing(text));
+            }
+            (body.since, body.bytes) = (Instant::now(), 0);
+        }
+        self.body = Some(body);
+        Ok(n)
+    }
+}
+
+impl Read for Download<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.length || buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.step(buffer) {
+                Ok(n) => {
+                    self.at += n as u64;
+                    self.failures = 0;
+                    return Ok(n);
+                }
+                Err(trouble) => {
+                    self.body = None;
+                    self.mirror += 1;
+                    // Every mirror is asked once for what asking again won't change.
+                    let (reason, cost) = match trouble {
+                        Trouble::Passing(reason) => (reason, 1),
+                        Trouble::Lasting(reason) => (reason, self.patience.attempts / self.mirrors() + 1),
+                    };
+                    self.failures += cost;
+                    if self.failures >= self.patience.attempts {
+                        return Err(io::Error::other(format!(
+                            "{} can't be fetched, {} of {} bytes are here: {reason}",
+                            self.name, self.at, self.length
+                        )));
+                    }
+                    let pause = match cost {
+                        1 => self.patience.pause * 2_u32.saturating_pow(self.failures - 1),
+                        _ => Duration::ZERO,
+                    };
+                    eprintln!("<5>{reason}; trying again in {} s", pause.as_secs_f64());
+                    std::thread::sleep(pause);
+                }
+            }
+        }
+    }
+}
+
+/// The innermost cause, on one line: the outer ones repeat the address.
+fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! What the agent remembers between its runs: what it has seen of releases, and the last check. Files that can't be
+//! read are no reason to stop updating: they are said, and begun anew from the image's own root.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+use twinhull_release::{Envelope, Root, State};
+use twinhull_sysutil::atomic;
+
+/// Where it is kept.
+pub const DIR: &str = "/var/lib/twinhull/update";
+
+/// Largest file that is read, in bytes.
+const MAX: u64 = 8 << 20;
+
+/// How the last check ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastCheck {
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// The newest version of the channel, when all of it could be believed.
+    pub newest: Option<String>,
+    /// What went wrong otherwise, as a sentence.
+    pub problem: Option<String>,
+}
+
+/// The folder, for one agent at a time.
+#[derive(Debug)]
+pub struct Memory {
+    dir: PathBuf,
+    _lock: fs_err::File,
+}
+
+impl Memory {
+    /// Opens the folder `dir`, and makes it if it is missing. Fails while another agent has it.
+    pub fn open(dir: &Path) -> Result<Self> {
+        fs_err::create_dir_all(dir)?;
+        let lock =
+            fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))?;
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                bail!(
+                    "another update-agent is at work; wait for it, `systemctl status twinhull-update` shows it"
+                )
+            }
+            result => result?,
+        }
+        Ok(Memory { dir: dir.to_owned(), _lock: lock })
+    }
+
+    /// What was seen of releases. A root in the image that is newer than the one that was seen comes first: whoever
+    /// installed the image trusts it.
+    pub fn state(&self, first: &Envelope) -> Result<State> {
+        let fresh = State::new(first)?;
+        let Some(text) = read(&self.dir.join("state.json"))? else { return Ok(fresh) };
+        let seen = match State::parse(&text) {
+            Ok(seen) => seen,
+            Err(error) => {
+                eprintln!("<4>{error}; it is begun anew from the root in the image");
+                return Ok(fresh);
+            }
+        };
+        let root: Root = first.contents()?;
+        let known = seen.root()?;
+        let same_image = known.image == root.image;
+        Ok(if same_image && known.version >= root.version { seen } else { fresh })
+    }
+
+    /// Remembers what was verified.
+    pub fn set_state(&self, state: &State) -> Result<()> {
+        let path = self.dir.join("state.json");
+        atomic::replace(&path, state.to_json()?.as_bytes(), 0o600)
+            .with_context(|| format!("{} can't be written", path.display()))
+    }
+
+    /// The last check.
+    pub fn last_check(dir: &Path) -> Option<LastCheck> {
+        serde_json::from_slice(&read(&dir.join("last-check.json")).ok()??).ok()
+    }
+
+    /// Remembers a check.
+    pub fn set_last_check(&self, check: &LastCheck) -> Result<()> {
+        let text = serde_json::to_string(check)? + "\n";
+        Ok(atomic::replace(&self.dir.join("last-check.json"), text.as_bytes(), 0o644)?)
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    let file = match fs_err::File::open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use twinhull_release::{Rule, SecretKey};
+
+    use super::*;
+
+    fn root(image: &str, version: u64) -> Envelope {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let rule = Rule { keys: BTreeSet::from([key.public()]), threshold: 1 };
+        let root = Root {
+            format: 1,
+            image: image.into(),
+            version,
+            expires: 2_000_000_000,
+            root: rule.clone(),
+            release: rule.clone(),
+            channel: rule,
+        };
+        let mut envelope = Envelope::new(&root).unwrap();
+        envelope.sign(&key);
+        envelope
+    }
+
+    #[test]
+    fn the_newest_root_is_trusted_whatever_happened_to_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::open(dir.path()).unwrap();
+        let version = |first: &Envelope| memory.state(first).unwrap().root().unwrap().version;
+        assert_eq!(version(&root("web", 1)), 1);
+        memory.set_state(&State::new(&root("web", 3)).unwrap()).unwrap();
+        assert_eq!(version(&root("web", 1)), 3);
+        assert_eq!(version(&root("web", 4)), 4);
+        // Another image's past says nothing about this one.
+        assert_eq!(version(&root("db", 1)), 1);
+        fs_err::write(dir.path().join("state.json"), "{").unwrap();
+        assert_eq!(version(&root("web", 2)), 2);
+    }
+
+    #[test]
+    fn one_agent_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Memory::open(dir.path()).unwrap();
+        assert!(Memory::open(dir.path()).unwrap_err().to_string().contains("another update-agent"));
+        drop(first);
+        let memory = Memory::open(dir.path()).unwrap();
+        let check = LastCheck { at: 7, newest: Some("1.1".into()), problem: None };
+        memory.set_last_check(&check).unwrap();
+        assert_eq!(Memory::last_check(dir.path()), Some(check));
+    }
+}
