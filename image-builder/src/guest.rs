@@ -14,6 +14,9 @@ use crate::image::snapshot::Snapshot;
 /// units/ of the source tree, which mirrors /usr/lib of the image.
 static UNITS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../units");
 
+/// What only some images have: below units/optional, a folder each.
+const OPTIONAL: &str = "optional";
+
 /// Programs and where they go below /usr.
 const PROGRAMS: &[(&str, &str)] = &[
     ("firstboot-agent", "lib/twinhull"),
@@ -21,6 +24,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("twinhull-boot-generator", "lib/systemd/system-generators"),
     ("twinhull-provision-generator", "lib/twinhull/initrd/systemd/system-generators"),
 ];
+
+/// What an image that follows updates has besides.
+const UPDATES: &[(&str, &str)] = &[("update-agent", "bin")];
 
 /// Twinhull's own part of an image.
 #[derive(Debug)]
@@ -32,12 +38,24 @@ pub(crate) struct Guest {
 }
 
 /// Units and programs; these from `guest_dir`, or from beside image-builder.
-pub(crate) fn load(guest_dir: Option<&Path>) -> Result<Guest> {
+pub(crate) fn load(guest_dir: Option<&Path>, updates: bool) -> Result<Guest> {
     let mut tree = Tree::new();
     let mut digests = BTreeMap::new();
-    add_units(&UNITS, &mut tree)?;
+    add_units(&UNITS, Path::new(""), &mut tree)?;
+    let mut programs = PROGRAMS.to_vec();
+    if updates {
+        programs.extend(UPDATES);
+        let folder = Path::new(OPTIONAL).join("updates");
+        let units = UNITS.get_dir(&folder).context("units/optional/updates is missing")?;
+        add_units(units, &folder, &mut tree)?;
+        let timer = "twinhull-update.timer";
+        tree.insert(
+            format!("lib/systemd/system/timers.target.wants/{timer}"),
+            Node::symlink(format!("../{timer}")),
+        )?;
+    }
     let dir = guest_dir.map_or_else(beside_us, |dir| Ok(dir.to_owned()))?;
-    for (name, place) in PROGRAMS {
+    for (name, place) in &programs {
         let path = dir.join(name);
         if !path.is_file() {
             bail!(
@@ -56,7 +74,7 @@ pub(crate) fn load(guest_dir: Option<&Path>) -> Result<Guest> {
 /// SHA-256 of those programs that are in an image, by name.
 pub(crate) fn programs_in(image: &Image, snapshot: &Snapshot) -> Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
-    for (name, place) in PROGRAMS {
+    for (name, place) in PROGRAMS.iter().chain(UPDATES) {
         let path = format!("/usr/{place}/{name}");
         if let Some((_, entry)) = snapshot.resolve(path.as_bytes()) {
             let inode = image.reader.inode(entry.number)?;
@@ -69,12 +87,14 @@ pub(crate) fn programs_in(image: &Image, snapshot: &Snapshot) -> Result<BTreeMap
     Ok(found)
 }
 
-fn add_units(dir: &Dir<'_>, tree: &mut Tree) -> Result<()> {
+/// Adds the files below `dir`, by their path in it without `base`.
+fn add_units(dir: &Dir<'_>, base: &Path, tree: &mut Tree) -> Result<()> {
     for file in dir.files() {
-        let path = format!("lib/{}", file.path().display());
-        tree.insert(path, Node::file(file.contents().to_vec()))?;
+        let path = file.path().strip_prefix(base)?;
+        tree.insert(format!("lib/{}", path.display()), Node::file(file.contents().to_vec()))?;
     }
-    dir.dirs().try_for_each(|dir| add_units(dir, tree))
+    let wanted = |dir: &&Dir<'_>| dir.path() != Path::new(OPTIONAL);
+    dir.dirs().filter(wanted).try_for_each(|dir| add_units(dir, base, tree))
 }
 
 fn beside_us() -> Result<PathBuf> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use twinhull_tests::{Web, hello, hello_with, newer_program, partition, program, run, tool};
+use twinhull_tests::{Web, hello, hello_tree, hello_with, newer_program, partition, program, run, tool};
 
 use crate::support::{Guest, alone, values};
 
@@ -84,4 +84,67 @@ fn stock_sysupdate_applies_a_release_and_it_boots() {
     let got = values(&guest.exec(script).ok().stdout);
     assert_eq!((got["state"].as_str(), got["version"].as_str()), ("running", "1.1.0"), "{}", guest.serial());
     assert_eq!(got["entries"], "hello_1.0.0+3.efi hello_1.1.0.efi");
+}
+
+/// The timer's first run soon after the boot, instead of within twenty minutes.
+const SOON: &str = "#twinhull\nfiles:\n  - path: /etc/systemd/system/twinhull-update.timer.d/10-soon.conf\n    content: |\n      \
+                    [Timer]\n      OnBootSec=\n      OnBootSec=5s\n      RandomizedDelaySec=0\n";
+
+/// Builds a version of an image that follows updates from `url`.
+fn follower(dir: &Path, url: &str, version: &str, more: &str) -> std::path::PathBuf {
+    let spec = dir.join(format!("{version}.yaml"));
+    let text = format!(
+        "image: {{id: web, version: {version}}}\ntree: {{tar: {}}}\n\
+         updates: {{urls: [\"{url}\"], root: keys/1.root.json}}\n{more}",
+        hello_tree().display()
+    );
+    fs_err::write(&spec, text).unwrap();
+    let mut build = program("image-builder");
+    let ran = run(build.arg("build").arg(spec).args(["--quiet", "--out"]).arg(dir.join("out"))).ok();
+    ran.stdout.trim().into()
+}
+
+#[test]
+fn a_machine_left_alone_moves_to_the_new_version() {
+    let _guard = alone();
+    let dir = tempfile::Builder::new().prefix("twinhull-update-").tempdir_in("/var/tmp").unwrap();
+    fs_err::create_dir(dir.path().join("rel")).unwrap();
+    let web = Web::serve(&dir.path().join("rel"), "");
+    // Where a guest of QEMU's user network finds the host's loopback.
+    let url = web.url.replace("127.0.0.1", "10.0.2.2");
+    let builder = |line: &str| {
+        run(program("image-builder").args(line.split_whitespace()).current_dir(dir.path())).ok();
+    };
+    builder("keygen keys --image web");
+    let old = follower(dir.path(), &url, "1", "");
+    let new = follower(dir.path(), &url, "2", "");
+    builder(&format!("release {} --to rel --root keys/1.root.json --key keys/release.key", new.display()));
+    builder("promote rel/web 2 --key keys/channel.key");
+
+    let guest = Guest::of(old);
+    let user_data = guest.file("user-data", SOON);
+    let guest = guest.args(["--cloud", "nocloud", "--disk-size", "4G", "--user-data", &user_data]);
+    // The old version only waits for what happens to it.
+    let script = "echo state=$(systemctl is-system-running --wait); . /usr/lib/os-release; \
+                  echo version=$IMAGE_VERSION; test $IMAGE_VERSION = 2 || sleep 300; \
+                  systemctl start boot-complete.target; systemctl start systemd-bless-boot.service; \
+                  echo entries=$(ls /efi/EFI/Linux); update-agent status --json | tr -d '\\n ' | sed s/^/status=/; echo; \
+                  echo boots=$(journalctl --list-boots -q | wc -l)";
+    let ran = guest.exec(script);
+    let got = values(&ran.stdout);
+    let said = || format!("{}\n{}", ran.text(), guest.serial());
+    assert_eq!(got.get("version").map(String::as_str), Some("2"), "{}", said());
+    assert_eq!(
+        (got["state"].as_str(), got["entries"].as_str()),
+        ("running", "web_1.efi web_2.efi"),
+        "{}",
+        said()
+    );
+    let status: serde_json::Value = serde_json::from_str(&got["status"]).unwrap();
+    let slots = |n: usize| {
+        (&status["slots"][n]["version"], &status["slots"][n]["state"], &status["slots"][n]["running"])
+    };
+    assert_eq!(slots(0), (&"1".into(), &"blessed".into(), &false.into()), "{status}");
+    assert_eq!(slots(1), (&"2".into(), &"blessed".into(), &true.into()), "{status}");
+    assert_eq!(got["boots"], "2");
 }

@@ -33,8 +33,11 @@ fn help() {
         ("image-builder-rotate-keys", &["rotate-keys", "--help"]),
         ("image-builder-verify-release", &["verify-release", "--help"]),
         ("runvm", &["--help"]),
+        ("update-agent", &["--help"]),
+        ("update-agent-update", &["update", "--help"]),
     ] {
-        let program_name = if name == "runvm" { "runvm" } else { "image-builder" };
+        let programs = ["image-builder", "runvm", "update-agent"];
+        let program_name = programs.into_iter().find(|program| name.starts_with(program)).unwrap();
         let ran = run(program(program_name).args(args).env("COLUMNS", "100")).ok();
         insta::assert_snapshot!(format!("help-{name}"), filtered(&ran.stdout));
     }

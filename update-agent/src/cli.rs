@@ -9,9 +9,10 @@ use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 use twinhull_slots::{Assessment, Disk, EspDir, Slots, boot_files};
+use twinhull_sysutil::command::Cmd;
 use twinhull_sysutil::{digest, size};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Reboot};
 use crate::engine::{Agent, Outcome};
 use crate::http::{Folders, Patience};
 use crate::machine::Machine;
@@ -28,7 +29,7 @@ const NEWER: u8 = 3;
     after_help = "Exit codes: 0 done, 1 failure, 2 wrong arguments; check: 3 there is something newer.\n\n\
                   Examples:\n  \
                   update-agent check\n  \
-                  update-agent update && systemctl reboot\n  \
+                  update-agent update --reboot\n  \
                   update-agent status --json"
 )]
 pub struct Cli {
@@ -63,6 +64,9 @@ enum Command {
         /// Before it is this machine's turn in a rollout
         #[arg(long)]
         now: bool,
+        /// Then reboot as the image says: at once unless somebody is logged in or a program inhibits it, or not at all
+        #[arg(long)]
+        reboot: bool,
     },
     /// Show slots, boot entries and the last check
     Status,
@@ -80,7 +84,13 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     let machine = Machine::read(&cli.root)?;
     match cli.command {
         Command::Check => check(cli, &machine),
-        Command::Update { now } => update(cli, &machine, now),
+        Command::Update { now, reboot } => {
+            let outcome = update(cli, &machine, now)?;
+            if reboot && matches!(outcome, Outcome::Staged { .. }) {
+                self::reboot(&Config::read(&cli.config)?)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Status => status(cli, &machine),
     }
 }
@@ -120,7 +130,7 @@ fn esp(path: &Path) -> Result<EspDir> {
     EspDir::open(path).with_context(|| format!("the ESP at {} can't be used", path.display()))
 }
 
-fn update(cli: &Cli, machine: &Machine, now: bool) -> Result<ExitCode> {
+fn update(cli: &Cli, machine: &Machine, now: bool) -> Result<Outcome> {
     let (disk, esp) = (disk(cli, machine)?, esp(&cli.esp)?);
     let mut shown = Progress::default();
     let outcome = with_agent(cli, machine, |agent| {
@@ -128,12 +138,12 @@ fn update(cli: &Cli, machine: &Machine, now: bool) -> Result<ExitCode> {
     })?;
     if cli.json {
         println!("{}", serde_json::to_string_pretty(&outcome)?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(outcome);
     }
-    match outcome {
+    match &outcome {
         Outcome::UpToDate { version } => println!("{version} runs, nothing is newer"),
         Outcome::Waiting { version, until } => {
-            let until = Timestamp::from_second(until)?;
+            let until = Timestamp::from_second(*until)?;
             println!("{version} is newer; this machine's turn is at {until} (--now doesn't wait)");
         }
         Outcome::Staged { version } => println!("{version} is installed; the machine boots it next"),
@@ -141,7 +151,21 @@ fn update(cli: &Cli, machine: &Machine, now: bool) -> Result<ExitCode> {
             println!("{version} was tried and did not come up; it is not tried again")
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(outcome)
+}
+
+/// Reboots if the image says so and nothing speaks against it. logind knows who is logged in and what inhibits.
+fn reboot(config: &Config) -> Result<()> {
+    if config.reboot == Reboot::Manual {
+        eprintln!("<5>this image reboots when somebody does it: systemctl reboot");
+        return Ok(());
+    }
+    let systemctl = Cmd::new("systemctl").args(["reboot", "--check-inhibitors=yes", "--no-wall"]);
+    if let Err(error) = systemctl.output() {
+        // The next run tries again.
+        eprintln!("<5>the reboot has to wait: {error}");
+    }
+    Ok(())
 }
 
 /// A line that counts on a terminal, one line a tenth elsewhere.

@@ -27,9 +27,23 @@ pub struct Config {
     /// The machine's place in rollouts, from 0, among the first, to 1, the last; by chance when missing.
     #[serde(default)]
     pub wariness: Option<f64>,
+    /// When to reboot into a version that is installed.
+    #[serde(default)]
+    pub reboot: Reboot,
     /// Most bytes a second that are fetched; no limit when missing.
     #[serde(default)]
     pub bandwidth: Option<u64>,
+}
+
+/// When to reboot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reboot {
+    /// At once, unless somebody is logged in or a program inhibits it.
+    Immediate,
+    /// When somebody does it.
+    #[default]
+    Manual,
 }
 
 impl Config {

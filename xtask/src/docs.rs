@@ -43,9 +43,11 @@ pub(crate) fn check() -> Result<()> {
 fn generated() -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let docs = paths::top().join("docs");
     let mut files = vec![(docs.join("reference/spec.md"), twinhull_spec::reference_markdown().into_bytes())];
-    for (name, command) in
-        [("image-builder", image_builder::cli::Cli::command()), ("runvm", runvm::cli::Args::command())]
-    {
+    for (name, command) in [
+        ("image-builder", image_builder::cli::Cli::command()),
+        ("runvm", runvm::cli::Args::command()),
+        ("update-agent", update_agent::cli::Cli::command()),
+    ] {
         let command = command.name(name);
         let mut with_help = command.clone();
         with_help.build();

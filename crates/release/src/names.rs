@@ -84,14 +84,31 @@ mod tests {
 
     #[test]
     fn no_name_leaves_the_folder() {
-        for bad in ["", ".", "..", "a..b", ".a", "a/b", "../a", "/a", "a\0", "a b", "a\n", "A", "-a", "é", &"a".repeat(65)]
-        {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "a/b",
+            "../a",
+            "/a",
+            "a\0",
+            "a b",
+            "a\n",
+            "A",
+            "-a",
+            "é",
+            &"a".repeat(65),
+        ] {
             assert!(!is_image(bad) && !is_channel(bad), "{bad:?}");
         }
         for bad in ["", ".", "..", "1/2", "1\0", "1_2", "1+3", "~1", "1..2", "-1", "é"] {
             assert!(!is_version(bad), "{bad:?}");
         }
-        assert!(is_image("web-1.x") && is_channel("a-1") && !is_channel("a.b") && is_version("2026.11~rc1-2^a"));
+        assert!(
+            is_image("web-1.x") && is_channel("a-1") && !is_channel("a.b") && is_version("2026.11~rc1-2^a")
+        );
         let hash: String = (0..32).map(|n| format!("{n:02x}")).collect();
         assert_eq!(usr("box", "1.0", &hash), "box_1.0_00010203-0405-0607-0809-0a0b0c0d0e0f.usr");
         assert_eq!(verity("box", "1.0", &hash), "box_1.0_10111213-1415-1617-1819-1a1b1c1d1e1f.verity");

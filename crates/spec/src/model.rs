@@ -19,6 +19,39 @@ pub struct Spec {
     /// How the disk is laid out.
     #[serde(default)]
     pub disk: Disk,
+    /// Where newer versions come from; without it, from nowhere.
+    pub updates: Option<Updates>,
+}
+
+/// `updates:`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Updates {
+    /// Release folders, without the image's name at the end.
+    pub urls: Vec<String>,
+    /// File with the first root, relative to the spec.
+    pub root: String,
+    /// Channel to follow.
+    #[serde(default = "default_channel")]
+    pub channel: String,
+    /// When to reboot.
+    #[serde(default)]
+    pub reboot: Reboot,
+}
+
+fn default_channel() -> String {
+    "stable".into()
+}
+
+/// `updates.reboot:`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reboot {
+    /// At once, unless something speaks against it.
+    #[default]
+    Immediate,
+    /// When somebody does it.
+    Manual,
 }
 
 /// `image:`

@@ -38,6 +38,12 @@ disk:
   esp: 256M
   usr: 2G
   var: 4G
+
+updates:
+  urls: [http://updates.example/releases]
+  root: keys/1.root.json
+  channel: stable
+  reboot: immediate
 ";
 
 /// docs/reference/spec.md

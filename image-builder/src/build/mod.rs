@@ -5,6 +5,7 @@ mod esp;
 mod manifest;
 mod signing;
 mod sizes;
+mod updates;
 
 use std::path::{Path, PathBuf};
 
@@ -118,7 +119,8 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
     let installed = packages::installed(&tree);
     // From the whole tree: an image that was made small has no copyright files any more.
     let components = sbom::read_components(&tree)?.unwrap_or_default();
-    let guest = guest::load(options.guest_dir)?;
+    let mut guest = guest::load(options.guest_dir, spec.updates.is_some())?;
+    updates::add(spec, options.base, &mut guest.overlay)?;
     let programs = guest.digests;
 
     let step = progress.step("Making /usr hermetic");

@@ -286,7 +286,7 @@ fn of(root: &Root, role: Role) -> (String, Rule) {
 }
 
 /// Reads the document at `path`, if there is one.
-pub(super) fn read(kind: Kind, path: &Path) -> Result<Option<Envelope>> {
+pub(crate) fn read(kind: Kind, path: &Path) -> Result<Option<Envelope>> {
     let Some(bytes) = read_limited(path, MAX_DOCUMENT + 1)? else { return Ok(None) };
     Ok(Some(Envelope::parse(kind, &bytes).with_context(|| format!("{} can't be used", path.display()))?))
 }

@@ -211,6 +211,9 @@ struct Output {
     quiet: bool,
 }
 
+/// Reads a document that is outside of a release folder, if it is there.
+pub(crate) use folder::read as read_document;
+
 /// What a command wrote.
 #[derive(Debug, Default, Serialize)]
 struct Outcome {

@@ -47,6 +47,44 @@ pub(crate) static SPEC: &[Key] = &[
         docs: "How large the partitions are. They can't grow in place later, so leave room for later versions. \
                Sizes are a number of bytes or a number with `K`, `M`, `G` or `T`, in powers of 1024.",
     },
+    Key {
+        name: "updates",
+        aka: &["update", "upgrade", "ota"],
+        default: Derived("the machine stays at this version"),
+        kind: Kind::Map(UPDATES),
+        docs: "Where the machine finds newer versions of its image, and what it does then.",
+    },
+];
+
+static UPDATES: &[Key] = &[
+    Key {
+        name: "urls",
+        aka: &["url", "mirrors", "server"],
+        default: Required,
+        kind: Kind::List(&RELEASES, Repeat::Refused),
+        docs: "Release folders, in the order they are tried: BASE of the BASE/IMAGE that `image-builder release` writes.",
+    },
+    Key {
+        name: "root",
+        aka: &["key", "keys", "trust"],
+        default: Required,
+        kind: Kind::Path(PathKind::File),
+        docs: "The root that the machine trusts from the start: `1.root.json` of `image-builder keygen`, or a newer one.",
+    },
+    Key {
+        name: "channel",
+        aka: &["track", "stream"],
+        default: Value("stable"),
+        kind: Kind::Text(&CHANNEL),
+        docs: "The channel that the machine follows.",
+    },
+    Key {
+        name: "reboot",
+        aka: &["restart", "strategy"],
+        default: Value("immediate"),
+        kind: Kind::Choice(REBOOTS),
+        docs: "When it reboots into a version that is installed.",
+    },
 ];
 
 static IMAGE: &[Key] = &[
@@ -318,6 +356,15 @@ static PROFILES: &[Choice] = &[
     Choice { name: "bare-metal", aka: &["metal", "baremetal", "hardware"], docs: "real machines too" },
 ];
 
+static REBOOTS: &[Choice] = &[
+    Choice {
+        name: "immediate",
+        aka: &["now", "auto", "yes"],
+        docs: "at once, unless somebody is logged in or a program inhibits it; then an hour later",
+    },
+    Choice { name: "manual", aka: &["never", "no"], docs: "when somebody reboots it" },
+];
+
 static EMERGENCIES: &[Choice] = &[
     Choice {
         name: "reboot",
@@ -398,6 +445,24 @@ static MIRROR: Text = Text {
     words: "an http, https, file or copy URL without spaces and quotes",
     example: "https://mirror.example/debian",
     explain: rules::mirror,
+};
+
+static RELEASES: Text = Text {
+    noun: "a release folder's URL",
+    pattern: r#"^http://[A-Za-z0-9.:\[\]-]+(/[^\s"'\\<>|?#]*)?$"#,
+    max: 1024,
+    words: "an http URL without spaces, quotes, a query and a fragment",
+    example: "http://updates.example/releases",
+    explain: rules::releases,
+};
+
+static CHANNEL: Text = Text {
+    noun: "a channel's name",
+    pattern: "^[a-z0-9][a-z0-9-]*$",
+    max: 64,
+    words: "lower-case letters, digits and `-`, beginning with a letter or a digit",
+    example: "stable",
+    explain: rules::channel,
 };
 
 static COMPRESSION: Text = Text {

@@ -93,6 +93,31 @@ pub(super) fn mirror(text: &str) -> Option<Problem> {
     None
 }
 
+pub(super) fn releases(text: &str) -> Option<Problem> {
+    if let Some((user, _)) =
+        text.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.split_once('@'))
+    {
+        let mut problem = Problem::with_hint(
+            "has a user name, which everybody could read in the image",
+            "serve the folder without one; releases are public, and protected by their signatures",
+        )?;
+        problem.secret = user.contains(':');
+        return Some(problem);
+    }
+    if text.starts_with("https://") {
+        return Problem::with_hint(
+            "has https, which the update agent doesn't speak yet",
+            "write http://; what is fetched is protected by its signatures",
+        );
+    }
+    (text.contains('?') || text.contains('#'))
+        .then(|| Problem::new("has a query or a fragment; file names are put behind its path"))?
+}
+
+pub(super) fn channel(text: &str) -> Option<Problem> {
+    text.contains('.').then(|| Problem::new("has a dot, which separates parts of file names"))?
+}
+
 pub(super) fn hostname(text: &str) -> Option<Problem> {
     if text.contains('_') {
         return Problem::with_hint("must not contain `_`", format!("write {:?}", text.replace('_', "-")));
