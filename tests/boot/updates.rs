@@ -104,9 +104,14 @@ fn follower(dir: &Path, url: &str, version: &str, more: &str) -> std::path::Path
     ran.stdout.trim().into()
 }
 
-#[test]
-fn a_machine_left_alone_moves_to_the_new_version() {
-    let _guard = alone();
+/// A unit that fails in every version but the first.
+const PICKY: &str = "units:\n  - name: picky.service\n    enable: true\n    content: |\n      [Service]\n      Type=oneshot\n      \
+                     ExecStart=/bin/sh -c '. /usr/lib/os-release; test $$IMAGE_VERSION = 1'\n";
+
+/// A publisher of the image `web`, whose version 1 runs in a guest with `data` besides in its user data. The channel's
+/// newest is version 2, with `more` in its spec. Returns what the guest says once `done`, a shell condition, holds; it is
+/// asked after every boot.
+fn left_alone(more: &str, data: &str, done: &str) -> (std::collections::BTreeMap<String, String>, String) {
     let dir = tempfile::Builder::new().prefix("twinhull-update-").tempdir_in("/var/tmp").unwrap();
     fs_err::create_dir(dir.path().join("rel")).unwrap();
     let web = Web::serve(&dir.path().join("rel"), "");
@@ -117,34 +122,72 @@ fn a_machine_left_alone_moves_to_the_new_version() {
     };
     builder("keygen keys --image web");
     let old = follower(dir.path(), &url, "1", "");
-    let new = follower(dir.path(), &url, "2", "");
+    let new = follower(dir.path(), &url, "2", more);
     builder(&format!("release {} --to rel --root keys/1.root.json --key keys/release.key", new.display()));
     builder("promote rel/web 2 --key keys/channel.key");
-
     let guest = Guest::of(old);
-    let user_data = guest.file("user-data", SOON);
+    let user_data = guest.file("user-data", &format!("{SOON}{data}"));
     let guest = guest.args(["--cloud", "nocloud", "--disk-size", "4G", "--user-data", &user_data]);
-    // The old version only waits for what happens to it.
-    let script = "echo state=$(systemctl is-system-running --wait); . /usr/lib/os-release; \
-                  echo version=$IMAGE_VERSION; test $IMAGE_VERSION = 2 || sleep 300; \
-                  systemctl start boot-complete.target; systemctl start systemd-bless-boot.service; \
-                  echo entries=$(ls /efi/EFI/Linux); update-agent status --json | tr -d '\\n ' | sed s/^/status=/; echo; \
-                  echo boots=$(journalctl --list-boots -q | wc -l)";
-    let ran = guest.exec(script);
-    let got = values(&ran.stdout);
-    let said = || format!("{}\n{}", ran.text(), guest.serial());
-    assert_eq!(got.get("version").map(String::as_str), Some("2"), "{}", said());
+    // Before that it only waits for what happens to it.
+    let script = format!(
+        "echo state=$(systemctl is-system-running --wait); . /usr/lib/os-release; echo version=$IMAGE_VERSION; \
+         {{ {done}; }} || sleep 300; \
+         systemctl start boot-complete.target; systemctl start systemd-bless-boot.service; \
+         echo entries=$(ls /efi/EFI/Linux); update-agent status --json | tr -d '\\n' | sed s/^/status=/; echo; \
+         echo again=$(update-agent update); echo boots=$(journalctl --list-boots -q | wc -l)"
+    );
+    let ran = guest.exec(&script);
+    (values(&ran.stdout), format!("{}\n{}", ran.text(), guest.serial()))
+}
+
+/// Version, state, reason and whether it runs, of a slot.
+fn slot(got: &std::collections::BTreeMap<String, String>, n: usize) -> (String, String, String, bool) {
+    let status: serde_json::Value = serde_json::from_str(&got["status"]).unwrap();
+    let slot = &status["slots"][n];
+    let text = |name: &str| slot[name].as_str().unwrap_or("-").to_owned();
+    (text("version"), text("state"), text("reason"), slot["running"] == true)
+}
+
+fn is(version: &str, state: &str, reason: &str, running: bool) -> (String, String, String, bool) {
+    (version.into(), state.into(), reason.into(), running)
+}
+
+#[test]
+fn a_machine_left_alone_moves_to_the_new_version() {
+    let _guard = alone();
+    let (got, said) = left_alone("", "", "test $IMAGE_VERSION = 2");
+    assert_eq!(got.get("version").map(String::as_str), Some("2"), "{said}");
     assert_eq!(
         (got["state"].as_str(), got["entries"].as_str()),
         ("running", "web_1.efi web_2.efi"),
-        "{}",
-        said()
+        "{said}"
     );
-    let status: serde_json::Value = serde_json::from_str(&got["status"]).unwrap();
-    let slots = |n: usize| {
-        (&status["slots"][n]["version"], &status["slots"][n]["state"], &status["slots"][n]["running"])
-    };
-    assert_eq!(slots(0), (&"1".into(), &"blessed".into(), &false.into()), "{status}");
-    assert_eq!(slots(1), (&"2".into(), &"blessed".into(), &true.into()), "{status}");
-    assert_eq!(got["boots"], "2");
+    assert_eq!(slot(&got, 0), is("1", "blessed", "-", false));
+    assert_eq!(slot(&got, 1), is("2", "blessed", "-", true));
+    assert_eq!((got["boots"].as_str(), got["again"].as_str()), ("2", "2 runs, nothing is newer"));
+}
+
+/// When version 1 is back after version 2 has used up its tries.
+const GIVEN_UP: &str = "update-agent status | grep -q failed";
+
+#[test]
+fn a_version_that_panics_is_given_up() {
+    let _guard = alone();
+    let (got, said) = left_alone("boot: {cmdline: [rdinit=/nowhere, panic=1]}\n", "", GIVEN_UP);
+    assert_eq!(got.get("version").map(String::as_str), Some("1"), "{said}");
+    assert_eq!(got["entries"], "web_1.efi web_2+0-3.efi", "{said}");
+    assert_eq!(slot(&got, 0), is("1", "blessed", "-", true));
+    assert_eq!(slot(&got, 1), is("2", "failed", "it did not come up", false));
+    assert_eq!(got["again"], "2 was tried and did not come up; it is not tried again");
+}
+
+#[test]
+fn a_version_with_a_failing_service_is_given_up() {
+    let _guard = alone();
+    let (got, said) = left_alone("", PICKY, GIVEN_UP);
+    assert_eq!(got.get("version").map(String::as_str), Some("1"), "{said}");
+    assert_eq!(got["entries"], "web_1.efi web_2+0-3.efi", "{said}");
+    assert_eq!(slot(&got, 0), is("1", "blessed", "-", true));
+    let (_, state, reason, _) = slot(&got, 1);
+    assert!(state == "failed" && reason == "failed units: picky.service", "{reason}");
 }

@@ -98,8 +98,8 @@ fn the_agent_moves_the_other_slot_to_a_new_version() {
     assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.1.0+3.efi\n");
     let slots = &world.status()["slots"];
     let want = json!([
-        {"slot": "A", "version": "1.0.0", "state": "blessed", "running": true},
-        {"slot": "B", "version": "1.1.0", "state": "to be tried", "running": false},
+        {"slot": "A", "version": "1.0.0", "state": "blessed", "reason": null, "running": true},
+        {"slot": "B", "version": "1.1.0", "state": "to be tried", "reason": null, "running": false},
     ]);
     assert_eq!(*slots, want);
     let seen = run(program("image-builder").arg("inspect").arg(world.at("disk.raw")).arg("--json")).ok();
@@ -138,7 +138,8 @@ fn nothing_boots_that_is_not_what_was_signed() {
     let entry = |name: &str| world.at("esp/EFI/Linux").join(name);
     fs_err::rename(entry("hello_1.1.0+3.efi"), entry("hello_1.1.0+0-3.efi")).unwrap();
     assert!(world.agent("update").ok().stdout.contains("is not tried again"));
-    assert_eq!(world.status()["slots"][1]["state"], "failed");
+    let slot = &world.status()["slots"][1];
+    assert_eq!((&slot["state"], &slot["reason"]), (&"failed".into(), &"it did not come up".into()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
-use twinhull_slots::{Assessment, Disk, EspDir, Slots, boot_files};
+use twinhull_slots::{Assessment, BootFile, Disk, EspDir, Slots, boot_files};
 use twinhull_sysutil::command::Cmd;
 use twinhull_sysutil::{digest, size};
 
@@ -16,7 +16,7 @@ use crate::config::{self, Config, Reboot};
 use crate::engine::{Agent, Outcome};
 use crate::http::{Folders, Patience};
 use crate::machine::Machine;
-use crate::memory::{self, Memory};
+use crate::memory::{self, Failure, Memory};
 
 /// Exit code of `check` for a newer version.
 const NEWER: u8 = 3;
@@ -70,6 +70,10 @@ enum Command {
     },
     /// Show slots, boot entries and the last check
     Status,
+    /// Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs
+    /// this
+    #[command(hide = true)]
+    BootFailed,
 }
 
 /// Parses the arguments, runs the command, and says what went wrong.
@@ -92,6 +96,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Status => status(cli, &machine),
+        Command::BootFailed => boot_failed(cli, &machine),
     }
 }
 
@@ -168,6 +173,32 @@ fn reboot(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// After a boot that is not healthy: writes down why, and lets boot counting go on with the next try or the version
+/// before. Without one, a machine that is up is better than one that reboots.
+fn boot_failed(cli: &Cli, machine: &Machine) -> Result<ExitCode> {
+    let list = Cmd::new("systemctl").args(["list-units", "--failed", "--plain", "--no-legend"]).output()?;
+    let list = String::from_utf8_lossy(&list);
+    let units: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    // The check itself is what brought us here.
+    let units: Vec<&str> =
+        units.into_iter().filter(|unit| !unit.starts_with("systemd-boot-check-no-")).collect();
+    let reason = format!("failed units: {}", if units.is_empty() { "-".into() } else { units.join(", ") });
+    eprintln!("{} {} is not healthy, {reason}", machine.image, machine.version);
+    let at = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
+    memory::add_failure(&cli.state, Failure { version: machine.version.clone(), at, reason })?;
+    let entries = boot_files(&esp(&cli.esp)?, &machine.image)?;
+    let good = |entry: &&BootFile| {
+        entry.name.version != machine.version && entry.name.assessment() == Assessment::Blessed
+    };
+    let Some(other) = entries.iter().find(good) else {
+        eprintln!("there is no version to go back to, so it stays up");
+        return Ok(ExitCode::SUCCESS);
+    };
+    eprintln!("rebooting; {} is there when the tries are used up", other.name.version);
+    Cmd::new("systemctl").arg("reboot").output()?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// A line that counts on a terminal, one line a tenth elsewhere.
 #[derive(Debug, Default)]
 struct Progress {
@@ -193,6 +224,11 @@ fn status(cli: &Cli, machine: &Machine) -> Result<ExitCode> {
     let entries = boot_files(&esp(&cli.esp)?, &machine.image)?;
     let running = slots.running(&machine.root_hash)?.data.number;
     let entry = |version: &str| entries.iter().find(|entry| entry.name.version == version);
+    let failures = memory::failures(&cli.state);
+    let reason = |version: &str| {
+        let last = failures.iter().rev().find(|failure| failure.version == version);
+        last.map_or("it did not come up", |failure| failure.reason.as_str())
+    };
     let rows: Vec<_> = slots
         .iter()
         .zip('A'..)
@@ -208,6 +244,7 @@ fn status(cli: &Cli, machine: &Machine) -> Result<ExitCode> {
                 "slot": name.to_string(),
                 "version": version,
                 "state": version.map(|_| assessment),
+                "reason": version.filter(|_| assessment == "failed").map(reason),
                 "running": slot.data.number == running,
             })
         })
@@ -228,7 +265,8 @@ fn status(cli: &Cli, machine: &Machine) -> Result<ExitCode> {
     for row in rows {
         let text = |name: &str| row[name].as_str().unwrap_or("-").to_owned();
         let running = if row["running"] == true { "  running" } else { "" };
-        println!("  slot {}  {:<20} {}{running}", text("slot"), text("version"), text("state"));
+        let reason = row["reason"].as_str().map(|reason| format!("  ({reason})")).unwrap_or_default();
+        println!("  slot {}  {:<20} {}{running}{reason}", text("slot"), text("version"), text("state"));
     }
     match last {
         None => println!("  never looked for a newer version"),

@@ -27,6 +27,36 @@ pub struct LastCheck {
     pub problem: Option<String>,
 }
 
+/// Why a version did not come up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The version.
+    pub version: String,
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// Why, as a sentence.
+    pub reason: String,
+}
+
+/// Most failures that are kept.
+const FAILURES: usize = 32;
+
+/// What failed boots said, the newest last.
+pub fn failures(dir: &Path) -> Vec<Failure> {
+    let text = read(&dir.join("failures.json")).ok().flatten();
+    text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+}
+
+/// Adds why a boot failed. It is on the disk when this returns: the machine reboots next.
+pub fn add_failure(dir: &Path, failure: Failure) -> Result<()> {
+    fs_err::create_dir_all(dir)?;
+    let mut all = failures(dir);
+    all.push(failure);
+    let newest = all.len().saturating_sub(FAILURES);
+    let text = serde_json::to_string(&all[newest..])? + "\n";
+    Ok(atomic::replace(&dir.join("failures.json"), text.as_bytes(), 0o644)?)
+}
+
 /// The folder, for one agent at a time.
 #[derive(Debug)]
 pub struct Memory {
@@ -136,6 +166,19 @@ mod tests {
         assert_eq!(version(&root("db", 1)), 1);
         fs_err::write(dir.path().join("state.json"), "{").unwrap();
         assert_eq!(version(&root("web", 2)), 2);
+    }
+
+    #[test]
+    fn the_newest_failures_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(failures(dir.path()).is_empty());
+        for at in 0..40 {
+            add_failure(dir.path(), Failure { version: "2".into(), at, reason: "x".into() }).unwrap();
+        }
+        let kept = failures(dir.path());
+        assert_eq!((kept.len(), kept[0].at, kept[31].at), (32, 8, 39));
+        fs_err::write(dir.path().join("failures.json"), "?").unwrap();
+        assert!(failures(dir.path()).is_empty());
     }
 
     #[test]
