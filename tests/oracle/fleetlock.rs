@@ -2,7 +2,7 @@
 //! the same time and whatever is started again.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use twinhull_reboot::MachineId;
 use twinhull_reboot::fleetlock::{Answer, Client, Options, Server, ServerText};
+use twinhull_tests::newer_program;
 
 /// A child process that ends with its test.
 struct Running(Child);
@@ -52,6 +53,13 @@ impl Etcd {
 
     fn stop(&mut self) {
         self.running = None;
+        // Its container ends first, and takes it along a moment later.
+        let address = self.url.trim_start_matches("http://");
+        let begun = Instant::now();
+        while TcpStream::connect(address).is_ok() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "etcd goes on");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Starts it with the data it had, and waits until it answers; false when it ended instead.
@@ -59,7 +67,7 @@ impl Etcd {
         let (peer, dir) = (free(), self.dir.path());
         let log = fs_err::File::create(dir.join("log")).unwrap().into_file();
         let mut running = spawn(
-            Command::new("etcd")
+            newer_program("/usr/bin/etcd", &[dir])
                 .env_clear()
                 .env("PATH", std::env::var_os("PATH").unwrap_or_default())
                 .arg("--data-dir")

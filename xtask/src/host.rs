@@ -42,7 +42,6 @@ const TEST: &[Need] = &[
     need("depmod", &["kmod"]),
     need("diff", &["diffutils"]),
     need("dump.erofs", &["erofs-utils"]),
-    need("etcd", &["etcd-server", "etcd"]),
     need("fsck.vfat", &["dosfstools"]),
     need("journalctl", &["systemd"]),
     need("mcopy", &["mtools"]),

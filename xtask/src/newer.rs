@@ -6,9 +6,9 @@ use anyhow::Result;
 use twinhull_sysutil::command::Cmd;
 use twinhull_sysutil::digest;
 
-/// Debian 12 has erofs-utils 1.5, which doesn't know Zstandard, and no systemd-sysupdate. A web server is unpacked because an
-/// installed one would start by itself.
-const PACKAGES: &str = "erofs-utils,libc6,nginx-light,systemd-container";
+/// Debian 12 has erofs-utils 1.5, which doesn't know Zstandard, and no systemd-sysupdate. Servers are unpacked because
+/// installed ones would start by themselves.
+const PACKAGES: &str = "erofs-utils,etcd-server,libc6,nginx-light,systemd-container";
 const SUITE: &str = "trixie";
 
 /// The folder with the tools, unpacked at the first call.
