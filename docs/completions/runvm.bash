@@ -23,7 +23,7 @@ _runvm() {
 
     case "${cmd}" in
         runvm)
-            opts="-h -V --exec --console --persist --secure-boot --disk-size --memory --cpus --accel --extra-disk --qemu-arg --no-reboot --timeout --serial-log --cmdline-extra --credential --no-autologin --ssh-port --mac --no-network --cloud --metadata --user-data --network-config --hostname --instance-id --ssh-key --dry-run --help --version"
+            opts="-h -V --exec --console --persist --secure-boot --disk-size --memory --cpus --accel --extra-disk --qemu-arg --no-reboot --timeout --serial-log --cmdline-extra --credential --no-autologin --ssh-port --mac --no-network --cloud --metadata --user-data --network-config --hostname --instance-id --ssh-key --dry-run --serve --serve-log --serve-rate --serve-directive --nginx --kill-after --network-cut --network-back --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -114,6 +114,38 @@ _runvm() {
                     return 0
                     ;;
                 --ssh-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --serve)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --serve-log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --serve-rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --serve-directive)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nginx)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kill-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-cut)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-back)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

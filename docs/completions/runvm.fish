@@ -23,6 +23,14 @@ complete -c runvm -l network-config -d 'With --cloud nocloud: the network-config
 complete -c runvm -l hostname -d 'The host name, in the metadata or else as a credential' -r
 complete -c runvm -l instance-id -d 'The instance\'s id in the metadata' -r
 complete -c runvm -l ssh-key -d 'A public key file, for the metadata or else for root (repeatable)' -r -F
+complete -c runvm -l serve -d 'Serve DIR to the guest with nginx, at http://10.0.2.100 (with --cloud hetzner: http://169.254.169.100)' -r -F
+complete -c runvm -l serve-log -d 'Log the guest\'s requests to FILE' -r -F
+complete -c runvm -l serve-rate -d 'Bytes a second that a connection gets, such as 100K' -r
+complete -c runvm -l serve-directive -d 'Add a line to the `server` block of nginx\'s configuration, such as `max_ranges 0;` (repeatable)' -r
+complete -c runvm -l nginx -d 'The command that is nginx, for --serve; words are separated by white space' -r
+complete -c runvm -l kill-after -d 'Cut the guest\'s power after a time, such as 90s, or when a line of the serial console has TEXT in it, and end with status 125' -r
+complete -c runvm -l network-cut -d 'Pull the guest\'s network cable out after a time, or when a line of the serial console has TEXT in it' -r
+complete -c runvm -l network-back -d 'Plug the cable in again so long after it was pulled out' -r
 complete -c runvm -l console -d 'With --exec: show the serial console on stderr'
 complete -c runvm -l no-reboot -d 'End when the guest reboots for the first time'
 complete -c runvm -l no-autologin -d 'Do not log root in on the serial console'

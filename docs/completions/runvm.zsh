@@ -40,6 +40,14 @@ nocloud\:"\`NoCloud\`\: a small read-only disk labelled \`CIDATA\`"))' \
 '--hostname=[The host name, in the metadata or else as a credential]:NAME:_default' \
 '--instance-id=[The instance'\''s id in the metadata]:ID:_default' \
 '*--ssh-key=[A public key file, for the metadata or else for root (repeatable)]:FILE:_files' \
+'--serve=[Serve DIR to the guest with nginx, at http\://10.0.2.100 (with --cloud hetzner\: http\://169.254.169.100)]:DIR:_files' \
+'--serve-log=[Log the guest'\''s requests to FILE]:FILE:_files' \
+'--serve-rate=[Bytes a second that a connection gets, such as 100K]:SIZE:_default' \
+'*--serve-directive=[Add a line to the \`server\` block of nginx'\''s configuration, such as \`max_ranges 0;\` (repeatable)]:DIRECTIVE:_default' \
+'--nginx=[The command that is nginx, for --serve; words are separated by white space]:COMMAND:_default' \
+'--kill-after=[Cut the guest'\''s power after a time, such as 90s, or when a line of the serial console has TEXT in it, and end with status 125]:TIME|TEXT:_default' \
+'--network-cut=[Pull the guest'\''s network cable out after a time, or when a line of the serial console has TEXT in it]:TIME|TEXT:_default' \
+'--network-back=[Plug the cable in again so long after it was pulled out]:TIME:_default' \
 '--console[With --exec\: show the serial console on stderr]' \
 '--no-reboot[End when the guest reboots for the first time]' \
 '--no-autologin[Do not log root in on the serial console]' \

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 mod newer;
 pub mod trees;
 
-pub use newer::{Web, newer_program};
+pub use newer::{Web, newer_nginx, newer_program};
 
 /// A finished child process.
 #[derive(Debug)]

@@ -31,6 +31,19 @@ pub fn newer_program(name: &str, folders: &[&Path]) -> Command {
     command
 }
 
+/// The value of `TWINHULL_NGINX` with which `runvm --serve` uses the newer Debian's nginx; it sees `folders` where they are.
+/// Put TMPDIR into one of them.
+pub fn newer_nginx(folders: &[&Path]) -> String {
+    let command = newer_program("/usr/sbin/nginx", folders);
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<&str> = words.map(|word| word.to_str().expect("paths of tests are UTF-8")).collect();
+    assert!(
+        words.iter().all(|word| !word.contains(char::is_whitespace)),
+        "runvm splits at white space: {words:?}"
+    );
+    words.join(" ")
+}
+
 /// nginx with a folder on a loopback port, until it is dropped.
 #[derive(Debug)]
 pub struct Web {

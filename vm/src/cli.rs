@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
+use crate::moment::parse_duration;
 use crate::options::{Accel, Cloud, Console, Options};
+use crate::update_args::UpdateArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,10 +21,13 @@ Examples:
         keeps what the guest writes for the next time; server_1.raw itself never changes
   runvm server_1.raw --cloud hetzner --user-data seed.txt --ssh-key ~/.ssh/id_ed25519.pub --ssh-port 2222
         boots as a Hetzner Cloud server would
+  runvm server_1.raw --persist state.qcow2 --serve releases --kill-after 90s
+        serves a release folder to the guest, and cuts its power in the middle of something
 
 Exit status:
   that of the command of --exec; otherwise 0 when the guest powered off, 1 when something failed,
-  2 when the arguments make no sense, 124 when --timeout was over, 128 and its number after a signal.
+  2 when the arguments make no sense, 124 when --timeout was over, 125 when --kill-after cut the
+  power, 128 and its number after a signal.
 
 Standard output carries the guest's console or the command's output, standard error all else.";
 
@@ -145,6 +150,9 @@ pub struct Args {
     /// Print QEMU's command line instead of running it
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    updates: UpdateArgs,
 }
 
 /// What was asked for on the command line.
@@ -164,7 +172,7 @@ impl Args {
             (Some(_), true) => Console::Show,
             (Some(_), false) => Console::Quiet,
         };
-        let options = Options {
+        let mut options = Options {
             image: self.image,
             accel: self.accel,
             memory: self.memory,
@@ -195,7 +203,9 @@ impl Args {
             qemu_args: self.qemu_arg,
             handle_signals: true,
             helper: std::env::current_exe().ok(),
+            ..Options::default()
         };
+        self.updates.add_to(&mut options);
         options.check()?;
         Ok(Request { options, dry_run: self.dry_run })
     }
@@ -208,21 +218,6 @@ pub fn act(request: &Request) -> Result<u8> {
         return Ok(0);
     }
     Ok(crate::run(&request.options)?.status)
-}
-
-/// Reads `90`, `90s`, `5m`, `1h`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a time; write it as 90, 90s, 5m or 1h");
-    let (number, unit) = match text.chars().last() {
-        Some('s') => (&text[..text.len() - 1], 1),
-        Some('m') => (&text[..text.len() - 1], 60),
-        Some('h') => (&text[..text.len() - 1], 3600),
-        _ => (text, 1),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let seconds =
-        number.checked_mul(unit).filter(|&s| (1..=10 * 365 * 86400).contains(&s)).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(seconds))
 }
 
 fn parse_credential(text: &str) -> Result<(String, Vec<u8>)> {
@@ -263,12 +258,20 @@ mod tests {
             "hetzner",
             "--disk-size",
             "6G",
+            "--serve",
+            "/",
+            "--serve-rate",
+            "10K",
+            "--kill-after",
+            "login:",
         ];
         let options = parse(&words).unwrap().options;
         assert_eq!(options.timeout, Some(Duration::from_secs(300)));
         assert_eq!(options.credentials, [("a".to_owned(), b"b=c".to_vec())]);
         assert_eq!(options.qemu_args, ["-S"]);
         assert_eq!(options.disk_size, Some(6 << 30));
+        assert_eq!(options.web.unwrap().rate, Some(10 << 10));
+        assert_eq!(options.kill_after, Some(crate::Moment::Text("login:".into())));
         assert_eq!((options.console, options.autologin), (Console::Quiet, false));
     }
 
@@ -283,6 +286,11 @@ mod tests {
             &["a", "--credential", "a"],
             &["a", "--ssh-port", "0"],
             &["a", "--memory", "lots"],
+            &["a", "--serve-log", "f"],
+            &["a", "--serve", "/no/such/folder"],
+            &["a", "--network-back", "5s"],
+            &["a", "--network-cut", "5s", "--no-network"],
+            &["a", "--kill-after", ""],
         ] {
             assert!(parse(words).is_err(), "{words:?}");
         }

@@ -102,6 +102,13 @@ pub(crate) struct Channel {
     readers: Vec<JoinHandle<()>>,
 }
 
+/// A folder for sockets in place of `dir`, when its path is too long: the kernel limits those of sockets to 108 bytes.
+pub(crate) fn socket_dir(dir: &Path) -> Result<Option<TempDir>> {
+    let long = dir.as_os_str().len() > SOCKET_DIR_MAX;
+    let make = || tempfile::Builder::new().prefix("runvm-").tempdir_in("/tmp");
+    long.then(make).transpose().context("no folder for sockets could be made in /tmp")
+}
+
 fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -109,12 +116,7 @@ fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
 impl Channel {
     /// Listens in `dir`, before QEMU starts and connects.
     pub(crate) fn listen(dir: &Path, capture: bool) -> Result<Self> {
-        // The kernel limits the paths of sockets to 108 bytes.
-        let own = if dir.as_os_str().len() > SOCKET_DIR_MAX {
-            Some(tempfile::Builder::new().prefix("runvm-").tempdir_in("/tmp")?)
-        } else {
-            None
-        };
+        let own = socket_dir(dir)?;
         let dir = own.as_ref().map_or(dir, TempDir::path).to_owned();
         let mut channel =
             Channel { dir, own, heard: Arc::default(), over: Arc::default(), readers: Vec::with_capacity(2) };

@@ -19,20 +19,29 @@
 //! goes away with the call, and QEMU dies with the thread that called [`run`].
 
 mod accel;
+mod attend;
 pub mod cli;
 mod cloud;
 mod disk;
+mod events;
 mod exec;
 mod firmware;
+mod moment;
 mod options;
+mod pipe;
 mod process;
 mod qemu;
+mod qmp;
 mod run;
 mod signals;
 mod smbios;
 mod source;
 mod streams;
+mod update_args;
+mod web;
 
-pub use cloud::http::{PIPE_WORD, pipe};
+pub use moment::Moment;
 pub use options::{Accel, Cloud, Console, Options};
+pub use pipe::{PIPE_WORD, pipe};
 pub use run::{End, Outcome, dry_run, run};
+pub use web::Web;

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    // QEMU starts us in this form, once for each connection of the guest to the metadata service.
+    // QEMU starts us in this form, once for each connection of the guest to a service of ours.
     let mut words = std::env::args_os().skip(1);
     if words.next().is_some_and(|word| word == runvm::PIPE_WORD) {
-        let port = words.next().and_then(|word| word.to_str()?.parse().ok());
-        return port.map_or(ExitCode::from(2), runvm::pipe);
+        return words.next().map_or(ExitCode::from(2), |service| runvm::pipe(&service));
     }
 
     let args = runvm::cli::Args::parse();

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
+use crate::moment::Moment;
 use crate::smbios;
+use crate::web::Web;
 
 /// How the guest's processor is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -78,6 +80,14 @@ pub struct Options {
     pub mac: Option<String>,
     /// This port of the host's loopback leads to the guest's port 22.
     pub ssh_port: Option<u16>,
+    /// A folder that is served to the guest.
+    pub web: Option<Web>,
+    /// When the guest's power is cut.
+    pub kill_after: Option<Moment>,
+    /// When the guest's network cable is pulled out.
+    pub network_cut: Option<Moment>,
+    /// How long it stays out; for good when not given.
+    pub network_back: Option<Duration>,
     /// Handed to systemd-stub, which adds it to the kernel's command line.
     pub cmdline_extra: Option<String>,
     /// System credentials: name and value.
@@ -130,6 +140,10 @@ impl Default for Options {
             network: true,
             mac: None,
             ssh_port: None,
+            web: None,
+            kill_after: None,
+            network_cut: None,
+            network_back: None,
             cmdline_extra: None,
             credentials: Vec::new(),
             autologin: false,
@@ -190,7 +204,15 @@ impl Options {
         if self.network_config.is_some() && self.cloud != Some(Cloud::Nocloud) {
             bail!("--network-config is a file of the NoCloud disk; add --cloud nocloud");
         }
+        if let Some(web) = &self.web {
+            web.check()?;
+        }
         if !self.network {
+            ensure!(self.web.is_none(), "--serve and --no-network exclude each other; drop one");
+            ensure!(
+                self.network_cut.is_none(),
+                "--network-cut and --no-network exclude each other; drop one"
+            );
             ensure!(self.ssh_port.is_none(), "--ssh-port and --no-network exclude each other; drop one");
             ensure!(
                 self.cloud != Some(Cloud::Hetzner),

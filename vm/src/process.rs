@@ -71,6 +71,21 @@ impl Supervised {
         let _ = if self.group { kill_process_group(pid, signal) } else { kill_process(pid, signal) };
     }
 
+    /// Its pid.
+    #[cfg(test)]
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Ends it at once, without a word of warning.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        if self.ended()?.is_none() {
+            self.send(Signal::KILL);
+            self.ended = Some(self.child.wait().context("a killed child process could not be waited for")?);
+        }
+        Ok(())
+    }
+
     /// Ends it: SIGTERM, some patience, SIGKILL.
     pub(crate) fn stop(&mut self) -> Result<()> {
         if self.ended()?.is_some() {
@@ -85,9 +100,7 @@ impl Supervised {
             }
             std::thread::sleep(TICK);
         }
-        self.send(Signal::KILL);
-        self.ended = Some(self.child.wait().context("a killed child process could not be waited for")?);
-        Ok(())
+        self.kill()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::disk::Format;
 use crate::exec;
 use crate::firmware::Firmware;
 use crate::options::{Console, Options};
-use crate::smbios;
+use crate::{qmp, smbios, web};
 
 /// What QEMU says when KVM gives up on a guest, which then stands still.
 pub(crate) const KVM_BROKEN: &str = "KVM internal error";
@@ -71,6 +71,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) cidata: Option<PathBuf>,
     /// The words QEMU starts for a connection to the metadata service.
     pub(crate) pipe: Option<String>,
+    /// The words QEMU starts for a connection to the web server.
+    pub(crate) web: Option<String>,
     /// OEM strings.
     pub(crate) strings: Vec<String>,
     /// Where QEMU logs the serial console.
@@ -79,6 +81,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) dir: PathBuf,
     /// Directory of the sockets of `--exec`.
     pub(crate) sockets: PathBuf,
+    /// Directory of the control socket.
+    pub(crate) control: PathBuf,
 }
 
 /// Words of a command line, some of which hold paths that need not be UTF-8.
@@ -171,19 +175,31 @@ impl Plan<'_> {
             words.add(["-nic", "none"]);
             return;
         }
-        let mut netdev = String::from("user,id=net0");
+        let mut netdev = format!("user,id={}", qmp::NETDEV);
         if let Some(pipe) = &self.pipe {
             netdev.push_str(&hetzner::netdev_options());
-            netdev.push_str(",guestfwd=tcp:");
-            netdev.push_str(hetzner::SERVICE);
-            netdev.push_str(":80-cmd:");
-            netdev.push_str(&smbios::comma_escaped(pipe));
+            forward(&mut netdev, hetzner::SERVICE, pipe);
+        }
+        if let Some(pipe) = &self.web {
+            forward(&mut netdev, web::address(options.cloud), pipe);
         }
         if let Some(port) = options.ssh_port {
             netdev.push_str(&format!(",hostfwd=tcp:127.0.0.1:{port}-:22"));
         }
         words.add(["-netdev", &netdev]);
-        words.add(["-device", &format!("virtio-net-pci,netdev=net0,mac={},romfile=", options.mac())]);
+        words.add([
+            "-device",
+            &format!("virtio-net-pci,netdev={},mac={},romfile=", qmp::NETDEV, options.mac()),
+        ]);
+        if options.network_cut.is_some() {
+            words.with_path(
+                "-chardev",
+                "socket,id=control,server=on,wait=off,path=",
+                &self.control.join(qmp::SOCKET),
+                "",
+            );
+            words.add(["-mon", "chardev=control,mode=control"]);
+        }
     }
 
     fn console(&self, words: &mut Words) {
@@ -208,6 +224,11 @@ impl Plan<'_> {
             }
         }
     }
+}
+
+/// Leads port 80 of `address` to the command `pipe`, which is started anew for each connection.
+fn forward(netdev: &mut String, address: &str, pipe: &str) {
+    netdev.push_str(&format!(",guestfwd=tcp:{address}:80-cmd:{}", smbios::comma_escaped(pipe)));
 }
 
 fn exec_ports(words: &mut Words, sockets: &Path) {
@@ -237,114 +258,4 @@ pub(crate) fn trial(program: &Path, firmware: &Firmware, serial: &Path) -> Vec<O
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::options::Cloud;
-
-    fn line(options: &Options, change: impl FnOnce(&mut Plan<'_>)) -> String {
-        let secure = options.secure_boot.is_some();
-        let firmware = Firmware { code: "/fw/code".into(), vars: "/fw/vars".into(), format: "raw", secure };
-        let mut plan = Plan {
-            options,
-            program: "qemu".into(),
-            accel: Chosen::Tcg,
-            firmware,
-            vars: "/t/vars".into(),
-            disk: "/t/a,b".into(),
-            extra: Vec::new(),
-            cidata: None,
-            pipe: None,
-            strings: Vec::new(),
-            serial: "/t/serial".into(),
-            dir: "/t".into(),
-            sockets: "/t".into(),
-        };
-        change(&mut plan);
-        plan.argv().join(OsStr::new(" ")).into_string().unwrap()
-    }
-
-    #[test]
-    fn the_plain_guest() {
-        let line = line(&Options::default(), |_| ());
-        for want in [
-            "qemu -nodefaults -no-user-config -display none -machine q35,smm=off -accel tcg,thread=multi -cpu max",
-            "-smp 2 -m 2097152K",
-            "-action watchdog=reset",
-            "file=/t/a,,b,cache=unsafe",
-            "mac=52:54:00:12:34:56",
-            "-chardev file,id=console,path=/t/serial",
-        ] {
-            assert!(line.contains(want), "{want}: {line}");
-        }
-        for unwanted in ["-smbios", "virtserialport", "-no-reboot", "hostfwd", "guestfwd"] {
-            assert!(!line.contains(unwanted), "{unwanted}: {line}");
-        }
-    }
-
-    #[test]
-    fn secure_boot_needs_smm() {
-        let options = Options { secure_boot: Some("keys".into()), ..Options::default() };
-        let line = line(&options, |_| ());
-        assert!(
-            line.contains("-machine q35,smm=on -global driver=cfi.pflash01,property=secure,value=on"),
-            "{line}"
-        );
-    }
-
-    #[test]
-    fn hetzner_has_dmi_strings_and_a_forwarded_service() {
-        let options = Options { cloud: Some(Cloud::Hetzner), ssh_port: Some(2222), ..Options::default() };
-        let line = line(&options, |plan| plan.pipe = Some("'/a,b/runvm' internal-pipe 9".into()));
-        for want in [
-            "guestfwd=tcp:169.254.169.254:80-cmd:'/a,,b/runvm' internal-pipe 9",
-            "manufacturer=Hetzner,product=vServer,serial=42",
-            "mac=96:00:00:08:19:da",
-            "hostfwd=tcp:127.0.0.1:2222-:22",
-        ] {
-            assert!(line.contains(want), "{want}: {line}");
-        }
-    }
-
-    #[test]
-    fn long_strings_travel_in_files() {
-        let dir = tempfile::tempdir().unwrap();
-        let long = "x".repeat(smbios::INLINE_MAX + 1);
-        let options = Options::default();
-        let line = line(&options, |plan| {
-            plan.dir = dir.path().to_owned();
-            plan.strings = vec!["a=b,c".into(), long.clone()];
-            plan.write_strings().unwrap();
-        });
-        assert!(line.contains("-smbios type=11,value=a=b,,c -smbios type=11,path="), "{line}");
-        assert_eq!(fs_err::read_to_string(string_file(dir.path(), 1)).unwrap(), long);
-        assert!(!string_file(dir.path(), 0).exists());
-    }
-
-    #[test]
-    fn exec_has_two_ports_and_disks_their_formats() {
-        let options = Options {
-            exec: Some("true".into()),
-            persist: Some("p".into()),
-            network: false,
-            qemu_args: vec!["-foo".into()],
-            no_reboot: true,
-            ..Options::default()
-        };
-        let line = line(&options, |plan| {
-            plan.extra = vec![("/e/one".into(), Format::Raw), ("/e/two".into(), Format::Qcow2)];
-            plan.cidata = Some("/t/cidata".into());
-        });
-        for want in [
-            "name=org.twinhull.exec.output",
-            "name=org.twinhull.exec.status",
-            "id=disk2,format=qcow2,snapshot=on,file=/e/two",
-            "id=cidata,format=raw,readonly=on,file=/t/cidata",
-            "cache=writeback",
-            "-nic none",
-            "-no-reboot",
-        ] {
-            assert!(line.contains(want), "{want}: {line}");
-        }
-        assert!(line.ends_with(" -foo"), "{line}");
-    }
-}
+mod tests;

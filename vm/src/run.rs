@@ -1,26 +1,21 @@
-//! One guest from beginning to end.
+//! Everything a guest needs before QEMU starts, and what became of it.
 
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use crate::accel::{self, Chosen};
-use crate::cloud::http::{Documents, Server, pipe_command};
+use crate::accel;
+use crate::attend::attend;
+use crate::cloud::http::{Documents, Server};
 use crate::cloud::{hetzner, nocloud, public_keys};
 use crate::disk::{self, Format};
 use crate::exec::{self, Channel};
-use crate::options::{Cloud, Console, Options};
-use crate::process::{Supervised, TICK, tethered};
+use crate::options::{Cloud, Options};
+use crate::pipe::{PIPE_WORD, pipe_command};
 use crate::qemu::{self, Plan};
 use crate::signals::Signals;
-use crate::streams::{Complaints, Follower, Terminal, printable, serial_text};
-use crate::{firmware, smbios, source};
-
-/// How many lines of the serial log are shown when a command never reported.
-const TAIL_LINES: usize = 40;
+use crate::{firmware, smbios, source, web};
 
 /// Why a guest is no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +31,8 @@ pub enum End {
     Failed,
     /// [`Options::timeout`] was over.
     Timeout,
+    /// [`Options::kill_after`] came.
+    PowerCut,
     /// runvm was told to stop by this signal.
     Signal(u8),
 }
@@ -44,8 +41,8 @@ pub enum End {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// The exit status `runvm` ends with: the command's, 0, 124 after a time-out, 1 after a failure,
-    /// 128 and the signal's number after a signal.
+    /// The exit status `runvm` ends with: the command's, 0, 124 after a time-out, 125 after a power cut, 1 after a
+    /// failure, 128 and the signal's number after a signal.
     pub status: u8,
     /// Why the guest is no more.
     pub end: End,
@@ -95,11 +92,24 @@ fn start(options: &Options, signals: &Signals) -> Result<Outcome> {
         nocloud::write(options, path)?;
     }
     let server = pieces.documents.map(Server::start).transpose()?;
-    let pipe = server.as_ref().map(|s| pipe_command(options.helper.as_deref(), s.port())).transpose()?;
+    let pipe_to = |service: &str| pipe_command(options.helper.as_deref(), service);
+    let pipe = server.as_ref().map(|s| pipe_to(&s.port().to_string())).transpose()?;
+    let web_dir = dir.join("web");
+    let mut web = options.web.as_ref().map(|web| web::Server::start(web, &web_dir, signals)).transpose()?;
+    let web_pipe = match &web {
+        Some(_) => {
+            let socket = web::Server::socket(&web_dir);
+            Some(pipe_to(socket.to_str().context(
+                "the folder for temporary files is not UTF-8, which QEMU cannot take; set TMPDIR to another",
+            )?)?)
+        }
+        None => None,
+    };
     let channel = match &options.exec {
         Some(_) => Some(Channel::listen(dir, options.capture)?),
         None => None,
     };
+    let control = exec::socket_dir(dir)?;
     let accel = accel::choose(options.accel, &program, &firmware, signals)?;
     if let Some(signal) = signals.pending() {
         return Ok(ended(End::Signal(signal)));
@@ -115,14 +125,16 @@ fn start(options: &Options, signals: &Signals) -> Result<Outcome> {
         extra: extra_disks(options)?,
         cidata,
         pipe,
+        web: web_pipe,
         strings,
         // A log of the caller's may be a pipe or a terminal, which cannot be read back.
         serial: dir.join("serial.log"),
         dir: dir.to_owned(),
         sockets: channel.as_ref().map_or(dir, Channel::dir).to_owned(),
+        control: control.as_ref().map_or(dir, TempDir::path).to_owned(),
     };
     plan.write_strings()?;
-    let mut outcome = attend(&plan, channel, signals)?;
+    let mut outcome = attend(&plan, channel, web.as_mut(), signals)?;
     if let Some(server) = server {
         outcome.requests = server.log();
     }
@@ -150,10 +162,15 @@ pub fn dry_run(options: &Options) -> Result<String> {
         firmware,
         extra: extra_disks(options)?,
         cidata: pieces.cidata.then(|| dir.join("cidata.img")),
-        pipe: pieces.documents.map(|_| format!("'{}' {} PORT", helper.display(), crate::PIPE_WORD)),
+        pipe: pieces.documents.map(|_| format!("'{}' {PIPE_WORD} PORT", helper.display())),
+        web: options.web.as_ref().map(|_| {
+            let socket = web::Server::socket(&dir.join("web"));
+            format!("'{}' {PIPE_WORD} '{}'", helper.display(), socket.display())
+        }),
         strings: strings(options)?,
         serial: dir.join("serial.log"),
         sockets: dir.clone(),
+        control: dir.clone(),
         dir,
     };
     Ok(plan.argv().iter().map(|word| shell_quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" "))
@@ -231,135 +248,15 @@ fn work_dir() -> Result<TempDir> {
     })
 }
 
-fn ended(end: End) -> Outcome {
+pub(crate) fn ended(end: End) -> Outcome {
     let status = match end {
         End::PowerOff | End::Exec => 0,
         End::NoReport | End::Failed => 1,
         End::Timeout => 124,
+        End::PowerCut => 125,
         End::Signal(signal) => 128_u8.saturating_add(signal),
     };
     Outcome { status, end, output: Vec::new(), serial: String::new(), requests: Vec::new() }
-}
-
-/// Starts QEMU and stays with it.
-fn attend(plan: &Plan<'_>, channel: Option<Channel>, signals: &Signals) -> Result<Outcome> {
-    let options = plan.options;
-    let interactive = options.console == Console::Interactive;
-    fs_err::write(&plan.serial, "")?;
-    let terminal = Terminal::keep(interactive);
-    if interactive {
-        eprintln!(
-            "runvm: this is the guest's serial console; Ctrl-A X ends the guest, Ctrl-A H shows more keys"
-        );
-    }
-    let mut command = tethered(&plan.argv()).into_inner();
-    if interactive {
-        command.stdin(Stdio::inherit()).stdout(Stdio::inherit());
-    } else {
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-    }
-    command.stderr(Stdio::piped());
-    let mut follower = Follower::start(&plan.serial, options)?;
-    let mut guest = Supervised::start(command, "QEMU")?;
-    let stderr = guest.child().stderr.take().context("QEMU has no stderr")?;
-    let complaints = Complaints::listen(stderr);
-
-    let waited = wait(plan, &mut guest, channel.as_ref(), &complaints, signals);
-    complaints.hush();
-    guest.stop()?;
-    complaints.join();
-    drop(terminal);
-    follower.stop();
-    let (reported, output) = channel.map(Channel::finish).unwrap_or_default();
-    let mut outcome = ended(match (waited?, reported) {
-        (End::PowerOff | End::Exec | End::Timeout, Some(_)) => End::Exec,
-        (End::PowerOff | End::Exec, None) if options.exec.is_some() => End::NoReport,
-        (end, _) => end,
-    });
-    if let (End::Exec, Some(status)) = (outcome.end, reported) {
-        outcome.status = status;
-    }
-    outcome.output = output;
-    outcome.serial = serial_text(&plan.serial)?;
-    explain(options, &outcome);
-    Ok(outcome)
-}
-
-/// Says on stderr what the exit status alone does not.
-fn explain(options: &Options, outcome: &Outcome) {
-    match outcome.end {
-        End::Timeout => {
-            let seconds = options.timeout.unwrap_or_default().as_secs();
-            eprintln!("runvm: the guest was killed after {seconds} s (--timeout)");
-        }
-        End::NoReport => {
-            eprintln!("runvm: the guest powered off before the command reported its exit status")
-        }
-        _ => {}
-    }
-    let unheard = matches!(outcome.end, End::Timeout | End::NoReport | End::Failed);
-    if unheard && options.exec.is_some() {
-        let lines: Vec<_> = outcome.serial.lines().collect();
-        let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-        if tail.is_empty() {
-            eprintln!("runvm: the serial console showed nothing");
-            return;
-        }
-        eprintln!("runvm: the last {} lines of the serial console:", tail.len());
-        for line in tail {
-            eprintln!("{}", printable(line));
-        }
-    }
-}
-
-/// Returns when the guest is gone or has to go.
-fn wait(
-    plan: &Plan<'_>,
-    guest: &mut Supervised,
-    channel: Option<&Channel>,
-    complaints: &Complaints,
-    signals: &Signals,
-) -> Result<End> {
-    let start = Instant::now();
-    let mut reported = None;
-    loop {
-        if let Some(status) = guest.ended()? {
-            return Ok(if status.success() { End::PowerOff } else { failed(status) });
-        }
-        if let Some(signal) = signals.pending() {
-            return Ok(End::Signal(signal));
-        }
-        if complaints.kvm_broken() {
-            ensure!(
-                plan.accel != Chosen::Kvm,
-                "KVM gave up on the guest (KVM internal error); try again with --accel tcg"
-            );
-        }
-        if let Some(channel) = channel {
-            if let Some(failure) = channel.failure() {
-                bail!(failure);
-            }
-            if reported.is_none() && channel.status().is_some() {
-                reported = Some(Instant::now());
-            }
-        }
-        if plan.options.timeout.is_some_and(|timeout| start.elapsed() > timeout) {
-            return Ok(End::Timeout);
-        }
-        if reported.is_some_and(|at| at.elapsed() > exec::POWEROFF_PATIENCE) {
-            eprintln!(
-                "runvm: the guest has not powered off {} s after the command ended, and is killed",
-                exec::POWEROFF_PATIENCE.as_secs()
-            );
-            return Ok(End::Exec);
-        }
-        std::thread::sleep(TICK);
-    }
-}
-
-fn failed(status: ExitStatus) -> End {
-    eprintln!("runvm: QEMU failed ({status})");
-    End::Failed
 }
 
 #[cfg(test)]

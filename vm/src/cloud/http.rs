@@ -1,25 +1,17 @@
-//! The metadata service: a small HTTP server on the host's loopback, and the pipe QEMU puts between it
-//! and the guest.
+//! The metadata service: a small HTTP server on the host's loopback.
 //!
 //! Every bound is on purpose, as the guest is not trusted: the size of a request's head, the time it may
 //! take, the number of connections at once. An answer always ends its connection.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::ExitCode;
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-
-use crate::source::sibling;
-
-/// The first argument that makes `runvm` a pipe.
-pub const PIPE_WORD: &str = "internal-pipe";
 
 const HEAD_MAX: usize = 8 * 1024;
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
@@ -196,55 +188,6 @@ fn answer(head: &[u8], documents: &Documents) -> (Vec<u8>, String) {
     (response(status, body, method != "HEAD"), format!("{method} {target} {}", &status[..3]))
 }
 
-/// What QEMU is to start for each connection, or why it cannot.
-pub(crate) fn pipe_command(helper: Option<&Path>, port: u16) -> Result<String> {
-    let helper = helper.map(Path::to_owned).or_else(|| sibling("runvm")).context(
-        "the program runvm was not found beside this one or in PATH; QEMU starts it for the guest's \
-         connections to the metadata service",
-    )?;
-    let helper = fs_err::canonicalize(helper)?;
-    let helper =
-        helper.to_str().context("the path of the program runvm is not UTF-8, which QEMU cannot take")?;
-    Ok(format!("'{}' {PIPE_WORD} {port}", helper.replace('\'', r"'\''")))
-}
-
-/// Copies between stdin/stdout, which QEMU made one socket, and a port of the loopback.
-///
-/// Says nothing: stderr is that same socket. Ends with either side, so nothing is left behind when the
-/// guest or the service goes away.
-pub fn pipe(port: u16) -> ExitCode {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_secs(5)) else {
-        return ExitCode::FAILURE;
-    };
-    let Ok(mut up) = stream.try_clone() else { return ExitCode::FAILURE };
-    std::thread::spawn(move || {
-        let _ = copy(&mut io::stdin().lock(), &mut up);
-        let _ = up.shutdown(Shutdown::Write);
-    });
-    let mut down = stream;
-    match copy(&mut down, &mut io::stdout().lock()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-/// Like `io::copy`, but hands each piece on at once.
-fn copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<()> {
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(got) => {
-                to.write_all(&buffer[..got])?;
-                to.flush()?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,14 +246,5 @@ mod tests {
         while !ask(&server, b"GET /a HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 ") {
             assert!(Instant::now() < deadline);
         }
-    }
-
-    #[test]
-    fn a_helper_with_an_odd_name_is_quoted() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("it's");
-        fs_err::write(&path, "").unwrap();
-        let command = pipe_command(Some(&path), 80).unwrap();
-        assert!(command.ends_with(r"/it'\''s' internal-pipe 80"), "{command}");
     }
 }
