@@ -1,0 +1,139 @@
+//! Cuts an image into extents where its contents begin and end, so that the same file gives the same extents wherever it
+//! lies.
+//!
+//! Compressed clusters of a file that didn't change are the same bytes in every image (ADR 15); only their place differs.
+//! What is between the data of files, in EROFS inodes with their indexes and directories, is full of places.
+
+use std::collections::HashSet;
+
+use twinhull_fsimg::{FileSystem, FileType, Format, ReadAt};
+
+use crate::{Error, Result};
+
+/// Longest extent whose bytes are hashed: the default cluster.
+pub(crate) const PIECE: u64 = 64 << 10;
+/// Longest extent where nothing is known of what is in it: an ext4 block.
+const BLOCK: u64 = 4096;
+/// File data that is shorter isn't worth a hash: it goes into the index.
+const SHORT: u64 = 64;
+/// Most extents of an image.
+pub(crate) const MAX_EXTENTS: usize = 4 << 20;
+
+/// A piece of the image before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Piece {
+    pub(crate) start: u64,
+    pub(crate) len: u64,
+    /// Whether it is wanted in the index itself.
+    pub(crate) inline: bool,
+}
+
+/// Lends an image to a reader.
+struct Lent<'a, R: ?Sized>(&'a R);
+
+impl<R: ReadAt + ?Sized> ReadAt for Lent<'_, R> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
+        self.0.read_exact_at(buf, offset)
+    }
+}
+
+/// The pieces of `image` in its order, without gaps, up to the end of the file system; what is behind that belongs to the
+/// slot.
+///
+/// An image that the readers don't know is cut into pieces of fixed length.
+pub(crate) fn pieces(image: &(impl ReadAt + ?Sized)) -> Result<Vec<Piece>> {
+    let Ok(fs) = FileSystem::new(Lent(image)) else { return fill(Vec::new(), image.len(), PIECE, false) };
+    let len = fs.length();
+    if len > image.len() {
+        return Err(Error::BadImage(format!("it should have {len} bytes, but has {}", image.len())));
+    }
+    let erofs = fs.format() == Format::Erofs;
+    match data(&fs, len, erofs) {
+        Ok(found) => fill(found, len, if erofs { PIECE } else { BLOCK }, erofs),
+        Err(Stop::TooMany) => Err(too_many()),
+        Err(Stop::Image) => fill(Vec::new(), len, PIECE, false),
+    }
+}
+
+/// Why a walk ended.
+enum Stop {
+    TooMany,
+    Image,
+}
+
+impl From<twinhull_fsimg::Error> for Stop {
+    fn from(_: twinhull_fsimg::Error) -> Self {
+        Stop::Image
+    }
+}
+
+fn too_many() -> Error {
+    Error::BadImage(format!("it has more than {MAX_EXTENTS} extents"))
+}
+
+/// The places of all data, unsorted.
+fn data<R: ReadAt>(fs: &FileSystem<R>, len: u64, erofs: bool) -> Result<Vec<Piece>, Stop> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut seen = HashSet::new();
+    fs.walk(|_, inode| {
+        // Directories of ext4 don't tell places, so they are as good as files.
+        let wanted = inode.kind == FileType::File || (!erofs && inode.kind == FileType::Directory);
+        if !wanted || !seen.insert(inode.number) {
+            return Ok(());
+        }
+        let mut run: Option<Piece> = None;
+        for (at, place) in fs.places(inode)? {
+            if at.checked_add(place).is_none_or(|end| end > len) || place == 0 {
+                return Err(Stop::Image);
+            }
+            match &mut run {
+                Some(run) if run.start + run.len == at && run.len + place <= PIECE => run.len += place,
+                _ => {
+                    pieces.extend(run.take());
+                    let mut left = Piece { start: at, len: place, inline: place < SHORT };
+                    while left.len > PIECE {
+                        pieces.push(Piece { len: PIECE, ..left });
+                        (left.start, left.len) = (left.start + PIECE, left.len - PIECE);
+                        if pieces.len() > MAX_EXTENTS {
+                            return Err(Stop::TooMany);
+                        }
+                    }
+                    run = Some(left);
+                }
+            }
+        }
+        pieces.extend(run);
+        if pieces.len() > MAX_EXTENTS { Err(Stop::TooMany) } else { Ok(()) }
+    })?;
+    Ok(pieces)
+}
+
+/// Sorts pieces, cuts off what overlaps, and fills the gaps up to `len` with pieces of at most `step` bytes.
+fn fill(mut found: Vec<Piece>, len: u64, step: u64, inline: bool) -> Result<Vec<Piece>> {
+    found.sort_unstable();
+    let mut out: Vec<Piece> = Vec::with_capacity(found.len());
+    let mut at = 0;
+    let end = Piece { start: len, len: 0, inline: false };
+    for piece in found.into_iter().chain([end]) {
+        // A gap that is longer than any index of a file is something else.
+        let inline = inline && piece.start.saturating_sub(at) <= PIECE;
+        while at < piece.start {
+            let now = (step - at % step).min(piece.start - at);
+            out.push(Piece { start: at, len: now, inline });
+            at += now;
+            if out.len() > MAX_EXTENTS {
+                return Err(too_many());
+            }
+        }
+        let piece_end = piece.start + piece.len;
+        if piece_end > at {
+            out.push(Piece { start: at, len: piece_end - at, ..piece });
+            at = piece_end;
+        }
+    }
+    Ok(out)
+}
