@@ -28,7 +28,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         let mut out = Cursor::new(Vec::new());
         let len = erofs::write(&tree, &options, &mut out, &mut |_| ())?;
-        put("erofs", packing.split(':').next().unwrap_or(packing), &out.into_inner()[..len as usize])?;
+        let name = packing.split(':').next().unwrap_or(packing);
+        put("erofs", name, &out.get_ref()[..len as usize])?;
+        let mut index = Vec::new();
+        twinhull_delta::write_index(&out.get_ref().as_slice(), &mut index)?;
+        put("index", name, &index)?;
     }
 
     let mut out = Cursor::new(Vec::new());

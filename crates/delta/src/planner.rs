@@ -7,10 +7,11 @@ use std::ops::Range;
 use sha2::{Digest as _, Sha256};
 use twinhull_fsimg::ReadAt;
 
-use crate::cut::PIECE;
+use crate::cut::{MAX_EXTENTS, PIECE};
 use crate::extent::{ExtentHash, Kind, digest, short};
 use crate::index::Details;
 use crate::plan::{Builder, Wanted};
+use crate::scan::MAX_INLINE;
 use crate::{Error, Head, Plan, Result, Scan};
 
 /// Bytes between two ranges up to which fetching them as one is a good bargain: another request costs some hundred
@@ -56,9 +57,19 @@ struct Group {
 pub struct Planner<'a> {
     image_len: u64,
     groups: Vec<Group>,
+    /// Bytes and extents that are still allowed to come.
+    inline_left: u64,
+    extents_left: usize,
+    at_hand: AtHand<'a>,
+}
+
+/// What a machine has.
+struct AtHand<'a> {
     sources: &'a [Scan],
     target: Option<&'a dyn ReadAt>,
     reuse: Reuse,
+    /// Where extents will be that are going to be fetched.
+    fetched: HashMap<(ExtentHash, u64), u64>,
 }
 
 impl<'a> Planner<'a> {
@@ -87,7 +98,13 @@ impl<'a> Planner<'a> {
             }
             groups.push(Group { image: start..image, index: details..index, from });
         }
-        Ok(Planner { image_len: head.image_len, groups, sources, target, reuse })
+        Ok(Planner {
+            image_len: head.image_len,
+            groups,
+            inline_left: MAX_INLINE,
+            extents_left: MAX_EXTENTS,
+            at_hand: AtHand { sources, target, reuse, fetched: HashMap::new() },
+        })
     }
 
     /// The ranges of the index that are still needed; those with at most `gap` bytes between them are one.
@@ -111,7 +128,12 @@ impl<'a> Planner<'a> {
             let From::Parts(details @ None) = &mut group.from else { continue };
             if group.index.start >= at && group.index.end <= end {
                 let part = &bytes[(group.index.start - at) as usize..(group.index.end - at) as usize];
-                *details = Some(Details::parse(part, group.image.end - group.image.start)?);
+                let parsed = Details::parse(part, group.image.end - group.image.start)?;
+                let inline_left = self.inline_left.checked_sub(parsed.inline.len() as u64);
+                let extents_left = self.extents_left.checked_sub(parsed.extents.len());
+                self.inline_left = inline_left.ok_or(Error::BadIndex("it has too many inline bytes"))?;
+                self.extents_left = extents_left.ok_or(Error::BadIndex("it has too many extents"))?;
+                *details = Some(parsed);
             }
         }
         Ok(())
@@ -121,21 +143,21 @@ impl<'a> Planner<'a> {
     ///
     /// Returns [`Error::Missing`] when parts of the index are still wanted, and [`Error::Io`] when the target can't be
     /// read.
-    pub fn plan(self, gap: u64) -> Result<Plan> {
+    pub fn plan(mut self, gap: u64) -> Result<Plan> {
         let mut builder = Builder::default();
-        let mut fetched: HashMap<(ExtentHash, u64), u64> = HashMap::new();
-        for group in &self.groups {
+        // By value, so that details are gone once their bytes are in a step.
+        for group in self.groups {
             let (mut at, len) = (group.image.start, group.image.end - group.image.start);
-            let details = match &group.from {
+            let details = match group.from {
                 From::Kept => {
                     builder.keep(len);
                     continue;
                 }
                 From::Copied { source, at: from } => {
-                    builder.copy(*source, *from, at, len);
+                    builder.copy(source, from, at, len);
                     continue;
                 }
-                From::Parts(details) => details.as_ref().ok_or(Error::Missing(group.index.start))?,
+                From::Parts(details) => details.ok_or(Error::Missing(group.index.start))?,
             };
             let mut inline = details.inline.as_slice();
             for extent in &details.extents {
@@ -147,23 +169,18 @@ impl<'a> Planner<'a> {
                         builder.write(at, now);
                         inline = rest;
                     }
-                    Kind::Hashed(hash) => {
-                        self.hashed(&mut builder, &mut fetched, Wanted { start: at, len, hash })?
-                    }
+                    Kind::Hashed(hash) => self.at_hand.find(&mut builder, Wanted { start: at, len, hash })?,
                 }
                 at += len;
             }
         }
         Ok(builder.finish(gap, self.image_len))
     }
+}
 
+impl AtHand<'_> {
     /// Finds one extent, or fetches it.
-    fn hashed(
-        &self,
-        builder: &mut Builder,
-        fetched: &mut HashMap<(ExtentHash, u64), u64>,
-        wanted: Wanted,
-    ) -> Result<()> {
+    fn find(&mut self, builder: &mut Builder, wanted: Wanted) -> Result<()> {
         let Wanted { start, len, hash } = wanted;
         if self.reuse == Reuse::Extents {
             if hash_of(self.target, start, len)?.is_some_and(|digest| short(digest) == hash) {
@@ -174,11 +191,11 @@ impl<'a> Planner<'a> {
                 builder.copy(source, at, start, len);
                 return Ok(());
             }
-            if let Some(from) = fetched.get(&(hash, len)) {
+            if let Some(from) = self.fetched.get(&(hash, len)) {
                 builder.repeat(*from, start, len);
                 return Ok(());
             }
-            fetched.insert((hash, len), start);
+            self.fetched.insert((hash, len), start);
         }
         builder.fetch(wanted);
         Ok(())

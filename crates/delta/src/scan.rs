@@ -12,7 +12,7 @@ use crate::cut::{self, PIECE};
 use crate::extent::{Extent, ExtentHash, GroupHash, Kind, digest, short};
 
 /// One hash in so many ends a group.
-const ENDS: u8 = 64;
+const ENDS: u8 = 32;
 /// Bytes after which a group ends in any case.
 pub(crate) const MAX_GROUP: u64 = 16 << 20;
 /// Extents after which a group ends in any case.
@@ -20,6 +20,9 @@ pub(crate) const MAX_GROUP_EXTENTS: usize = 1024;
 
 /// Inline bytes after which a group ends in any case.
 pub(crate) const MAX_GROUP_INLINE: u64 = 1 << 20;
+
+/// Inline bytes of a whole index; what is more is hashed instead. A machine has all of them in memory.
+pub(crate) const MAX_INLINE: u64 = 16 << 20;
 
 /// Extents that follow each other.
 #[derive(Debug, Default)]
@@ -39,7 +42,7 @@ pub(crate) fn groups(
 ) -> Result<u64> {
     let (mut group, mut hasher) = (Group::default(), Sha256::new());
     let mut buf = vec![0; PIECE as usize];
-    let mut at = 0;
+    let (mut at, mut inline) = (0, 0);
     let mut finish = |group: &mut Group, hasher: &mut Sha256| {
         group.hash = short(std::mem::take(hasher).finalize().into());
         let next = Group { start: group.start + group.len, ..Group::default() };
@@ -52,7 +55,8 @@ pub(crate) fn groups(
         let mut ends = false;
         let kind = if bytes.iter().all(|b| *b == 0) {
             Kind::Zero
-        } else if piece.inline {
+        } else if piece.inline && inline + piece.len <= MAX_INLINE {
+            inline += piece.len;
             group.inline.extend_from_slice(bytes);
             Kind::Inline
         } else {

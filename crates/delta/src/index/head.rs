@@ -24,7 +24,7 @@ pub(crate) struct GroupEntry {
 /// The head of an index: what groups the image has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// Length of the image in bytes.
+    /// Length of the image in bytes; the signed release says whether that is true.
     pub image_len: u64,
     /// Length of the head itself in bytes.
     pub head_len: u64,
