@@ -1,11 +1,13 @@
-//! Indexes for deltas: read the head and all details, and make plans, with a source that is cut from the same bytes.
+//! Indexes for deltas: read the head and all details, and make plans, with a source that is cut from the same bytes; and
+//! tables of patches.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use twinhull_delta::{DEFAULT_GAP, Head, Planner, Reuse, Scan, write_index};
+use twinhull_delta::{DEFAULT_GAP, Head, Patches, Planner, Reuse, Scan, write_index};
 
 fuzz_target!(|data: &[u8]| {
     plan(data, &[]);
+    let _ = Patches::parse(data);
     // As an image, it is cut somehow, and what was made of it finds all of it.
     let mut index = Vec::new();
     let Ok(len) = write_index(&data, &mut index) else { return };

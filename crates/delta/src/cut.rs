@@ -29,7 +29,7 @@ pub(crate) struct Piece {
 }
 
 /// Lends an image to a reader.
-struct Lent<'a, R: ?Sized>(&'a R);
+pub(crate) struct Lent<'a, R: ?Sized>(pub(crate) &'a R);
 
 impl<R: ReadAt + ?Sized> ReadAt for Lent<'_, R> {
     fn len(&self) -> u64 {

@@ -12,6 +12,7 @@ mod cut;
 mod error;
 mod extent;
 mod index;
+mod patch;
 mod plan;
 mod planner;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tests;
 
 pub use error::{Error, Result};
 pub use index::{Head, MAX_INDEX, write_index};
+pub use patch::{Patch, Patches, write_patches};
 pub use plan::{Plan, Step, Totals, Wanted};
 pub use planner::{DEFAULT_GAP, Planner, Reuse};
 pub use scan::Scan;

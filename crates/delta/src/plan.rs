@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::extent::{ExtentHash, digest, short};
-use crate::{Error, Result};
+use crate::{Error, Patch, Result};
 
 /// One step. Positions called `to` are those in the new image, which is where its slot has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,9 @@ pub enum Step {
         /// are thrown away.
         wanted: Vec<Wanted>,
     },
-    /// Copy bytes that an earlier step fetched, inside the new image.
+    /// Make bytes from an old file and a patch.
+    Patch(Patch),
+    /// Copy bytes that an earlier step fetched or made, inside the new image.
     Repeat {
         /// Byte offset of what was fetched.
         from: u64,
@@ -90,6 +92,8 @@ pub struct Totals {
     pub written: u64,
     /// Wanted from the server.
     pub wanted: u64,
+    /// Made by patches instead.
+    pub patched: u64,
     /// Fetched besides, as it lies between.
     pub between: u64,
 }
@@ -103,6 +107,39 @@ pub struct Plan {
     pub totals: Totals,
     /// Length of the image.
     pub image_len: u64,
+    gap: u64,
+}
+
+impl Plan {
+    /// Everything that is fetched from the image, in its order.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &Wanted> {
+        self.steps.iter().flat_map(|step| match step {
+            Step::Fetch { wanted, .. } => wanted.as_slice(),
+            _ => &[],
+        })
+    }
+
+    /// Puts patches, in their order in the image, in place of what they make.
+    pub(crate) fn replace(&mut self, patches: Vec<Patch>) {
+        let is_made = |wanted: &Wanted| {
+            let after = patches.partition_point(|patch| patch.to <= wanted.start);
+            patches[..after].last().is_some_and(|patch| wanted.end() <= patch.to + patch.len)
+        };
+        let mut builder = Builder { totals: self.totals, ..Builder::default() };
+        (builder.totals.wanted, builder.totals.between) = (0, 0);
+        for wanted in self.wanted() {
+            if is_made(wanted) { builder.totals.patched += wanted.len } else { builder.fetch(*wanted) }
+        }
+        for step in std::mem::take(&mut self.steps) {
+            match step {
+                Step::Fetch { .. } => {}
+                Step::Repeat { .. } => builder.repeats.push(step),
+                local => builder.local.push(local),
+            }
+        }
+        builder.patches = patches;
+        *self = builder.finish(self.gap, self.image_len);
+    }
 }
 
 /// Collects steps.
@@ -110,6 +147,7 @@ pub struct Plan {
 pub(crate) struct Builder {
     local: Vec<Step>,
     wanted: Vec<Wanted>,
+    patches: Vec<Patch>,
     repeats: Vec<Step>,
     totals: Totals,
 }
@@ -166,7 +204,8 @@ impl Builder {
             }
         }
         steps.extend(ranges.into_iter().map(|(range, wanted)| Step::Fetch { range, wanted }));
+        steps.extend(self.patches.into_iter().map(Step::Patch));
         steps.extend(self.repeats);
-        Plan { steps, totals: self.totals, image_len }
+        Plan { steps, totals: self.totals, image_len, gap }
     }
 }

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use twinhull_fsimg::{ReadAt, erofs, ext4};
 use twinhull_tree::{Node, Tree};
 
-use crate::{DEFAULT_GAP, Head, Plan, Planner, Result, Reuse, Scan, Step, write_index};
+use crate::{DEFAULT_GAP, Head, Patches, Plan, Planner, Result, Reuse, Scan, Step, write_index};
 
 /// Bytes that compress to about half: each one is there three times, or once.
 pub(crate) fn bytes(seed: u64, len: usize) -> Vec<u8> {
@@ -74,11 +74,22 @@ pub(crate) struct Cost {
 
 /// Updates `target` from `old` to `new`, of which the server has the index, and says what was fetched.
 pub(crate) fn update(old: &[&[u8]], new: &[u8], target: &mut [u8], reuse: Reuse) -> Result<Cost> {
+    update_patched(old, new, target, reuse, None)
+}
+
+/// As [`update`], with a file of patches on the server.
+pub(crate) fn update_patched(
+    old: &[&[u8]],
+    new: &[u8],
+    target: &mut [u8],
+    reuse: Reuse,
+    patches: Option<&[u8]>,
+) -> Result<Cost> {
     let index = index(new);
     let scans = old.iter().map(Scan::new).collect::<Result<Vec<Scan>>>()?;
     let head = Head::parse(&index)?;
     let mut fetched = head.head_len;
-    let plan = {
+    let mut plan = {
         let there: &[u8] = target;
         let mut planner = Planner::new(&head, &scans, Some(&there as &dyn ReadAt), reuse)?;
         for range in planner.wanted(100) {
@@ -87,6 +98,10 @@ pub(crate) fn update(old: &[&[u8]], new: &[u8], target: &mut [u8], reuse: Reuse)
         }
         planner.plan(DEFAULT_GAP)?
     };
+    if let Some(patches) = patches {
+        let sources: Vec<&dyn ReadAt> = old.iter().map(|image| image as &dyn ReadAt).collect();
+        plan.patch(&Patches::parse(patches)?, &sources);
+    }
     let mut cost = Cost { index: fetched, image: 0, plan };
     for step in &cost.plan.steps {
         match step {
@@ -102,6 +117,12 @@ pub(crate) fn update(old: &[&[u8]], new: &[u8], target: &mut [u8], reuse: Reuse)
                     wanted.verify(bytes)?;
                     part(target, wanted.start, wanted.len).copy_from_slice(bytes);
                 }
+            }
+            Step::Patch(patch) => {
+                let range = patch.range.start as usize..patch.range.end as usize;
+                cost.image += patch.range.end - patch.range.start;
+                let bytes = patch.apply(&old[patch.source], &patches.unwrap_or_default()[range])?;
+                part(target, patch.to, patch.len).copy_from_slice(&bytes);
             }
             Step::Repeat { from, to, len } => {
                 target.copy_within(*from as usize..(from + len) as usize, *to as usize);

@@ -3,7 +3,7 @@
 
 mod details;
 mod head;
-mod varint;
+pub(crate) mod varint;
 
 use std::io::Write;
 

@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 
 /// Appends `value`.
-pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -12,7 +12,7 @@ pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Takes a number off the front of `bytes`; only its shortest form is one.
-pub(super) fn take(bytes: &mut &[u8]) -> Result<u64> {
+pub(crate) fn take(bytes: &mut &[u8]) -> Result<u64> {
     let mut value = 0;
     for shift in (0..63).step_by(7) {
         let (byte, rest) = bytes.split_first().ok_or(Error::BadIndex("it ends inside of a number"))?;

@@ -30,6 +30,7 @@ use twinhull_tree::Tree;
 use crate::{Error, Result};
 
 pub use codec::{Algorithm, Compression};
+pub use pack::SEGMENT;
 pub(crate) use superblock::MAGIC;
 
 /// Block size in bytes; the kernel reads images whose blocks are no larger than its pages.
@@ -100,4 +101,17 @@ pub fn write<W: Write + Seek>(
     out.write_all(&superblock::encode(options, &facts))?;
     out.seek(SeekFrom::Start(end))?;
     Ok(end - start)
+}
+
+/// The blocks that [`write`] gives a part of a compressed file: `plain` is one of its parts of [`SEGMENT`] bytes, or the
+/// last one. Whoever has the data can make the blocks of an image from it, and should check them, as another release of
+/// a compressor may give others.
+///
+/// Returns [`Error::BadSize`] for a longer part and for a cluster size that doesn't exist.
+pub fn pack_segment(plain: &[u8], compression: &Compression) -> Result<Vec<u8>> {
+    if plain.len() as u64 > SEGMENT || !compression.is_valid() {
+        return Err(Error::BadSize("there are no parts or clusters of this size".into()));
+    }
+    let mut encoder = codec::Encoder::new(compression)?;
+    Ok(pack::pack(&mut encoder, compression, plain)?.data)
 }

@@ -8,7 +8,7 @@ use super::codec::{Compression, Encoder};
 use crate::Result;
 
 /// Bytes of a file that are packed as one, a multiple of [`BLOCK`].
-pub(super) const SEGMENT: u64 = 8 << 20;
+pub const SEGMENT: u64 = 8 << 20;
 
 /// Most data in one extent, in bytes. LZ4 can't get more into a block than 255 times its size, and nobody
 /// should have to decompress megabytes for one page.
