@@ -2,7 +2,8 @@
 //! lies.
 //!
 //! Compressed clusters of a file that didn't change are the same bytes in every image (ADR 15); only their place differs.
-//! What is between the data of files, in EROFS inodes with their indexes and directories, is full of places.
+//! What is between the data of files, inodes, their indexes and directories, is full of places; in ext4 also of checksums
+//! that begin with the file system's UUID, and so are others in every version.
 
 use std::collections::HashSet;
 
@@ -46,16 +47,19 @@ impl<R: ReadAt + ?Sized> ReadAt for Lent<'_, R> {
 ///
 /// An image that the readers don't know is cut into pieces of fixed length.
 pub(crate) fn pieces(image: &(impl ReadAt + ?Sized)) -> Result<Vec<Piece>> {
-    let Ok(fs) = FileSystem::new(Lent(image)) else { return fill(Vec::new(), image.len(), PIECE, false) };
+    let Ok(fs) = FileSystem::new(Lent(image)) else { return fill(Vec::new(), image.len(), PIECE, 0) };
     let len = fs.length();
     if len > image.len() {
         return Err(Error::BadImage(format!("it should have {len} bytes, but has {}", image.len())));
     }
     let erofs = fs.format() == Format::Erofs;
-    match data(&fs, len, erofs) {
-        Ok(found) => fill(found, len, if erofs { PIECE } else { BLOCK }, erofs),
+    match data(&fs, len) {
+        // A gap of EROFS that is longer than any index of a file is something else. ext4 has tables of inodes, and free
+        // blocks among them, which are zeros.
+        Ok(found) if erofs => fill(found, len, PIECE, PIECE),
+        Ok(found) => fill(found, len, BLOCK, u64::MAX),
         Err(Stop::TooMany) => Err(too_many()),
-        Err(Stop::Image) => fill(Vec::new(), len, PIECE, false),
+        Err(Stop::Image) => fill(Vec::new(), len, PIECE, 0),
     }
 }
 
@@ -76,13 +80,11 @@ fn too_many() -> Error {
 }
 
 /// The places of all data, unsorted.
-fn data<R: ReadAt>(fs: &FileSystem<R>, len: u64, erofs: bool) -> Result<Vec<Piece>, Stop> {
+fn data<R: ReadAt>(fs: &FileSystem<R>, len: u64) -> Result<Vec<Piece>, Stop> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut seen = HashSet::new();
     fs.walk(|_, inode| {
-        // Directories of ext4 don't tell places, so they are as good as files.
-        let wanted = inode.kind == FileType::File || (!erofs && inode.kind == FileType::Directory);
-        if !wanted || !seen.insert(inode.number) {
+        if inode.kind != FileType::File || !seen.insert(inode.number) {
             return Ok(());
         }
         let mut run: Option<Piece> = None;
@@ -112,15 +114,15 @@ fn data<R: ReadAt>(fs: &FileSystem<R>, len: u64, erofs: bool) -> Result<Vec<Piec
     Ok(pieces)
 }
 
-/// Sorts pieces, cuts off what overlaps, and fills the gaps up to `len` with pieces of at most `step` bytes.
-fn fill(mut found: Vec<Piece>, len: u64, step: u64, inline: bool) -> Result<Vec<Piece>> {
+/// Sorts pieces, cuts off what overlaps, and fills the gaps up to `len` with pieces of at most `step` bytes, which are
+/// wanted in the index when the gap has at most `inline` bytes.
+fn fill(mut found: Vec<Piece>, len: u64, step: u64, inline: u64) -> Result<Vec<Piece>> {
     found.sort_unstable();
     let mut out: Vec<Piece> = Vec::with_capacity(found.len());
     let mut at = 0;
     let end = Piece { start: len, len: 0, inline: false };
     for piece in found.into_iter().chain([end]) {
-        // A gap that is longer than any index of a file is something else.
-        let inline = inline && piece.start.saturating_sub(at) <= PIECE;
+        let inline = piece.start.saturating_sub(at) <= inline;
         while at < piece.start {
             let now = (step - at % step).min(piece.start - at);
             out.push(Piece { start: at, len: now, inline });

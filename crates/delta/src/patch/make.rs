@@ -48,22 +48,27 @@ pub fn write_patches(
         let Some((mut at, _)) = places.first().copied() else { continue };
         let before = old_fs.inode(old_files[&path]).map_err(bad)?;
         let (mut reader, mut earlier) = (new_fs.open(&inode).map_err(bad)?, Old::new(&old_fs, &before)?);
+        // Packing takes long, and most files don't change.
+        if inode.size == before.size
+            && same(&mut new_fs.open(&inode).map_err(bad)?, &mut old_fs.open(&before).map_err(bad)?)?
+        {
+            continue;
+        }
         let mut offset = 0;
         while offset < inode.size {
             let mut plain = Vec::new();
             (&mut reader).take(SEGMENT).read_to_end(&mut plain)?;
             let range = offset.saturating_sub(AROUND)..(offset + SEGMENT + AROUND).min(before.size);
+            let start = offset;
             offset += SEGMENT;
             let old_data = earlier.window(&range)?;
-            // Packing takes long, and most files don't change.
-            if offset >= inode.size && old_data == plain {
-                break;
-            }
+            let same = old_data.get((start - range.start.min(start)) as usize..);
+            let same = same.is_some_and(|old| old.starts_with(&plain));
             let Some((form, bytes)) = stored(new, at, &plain, compression)? else { break };
             let (to, len) = (at, bytes.len() as u64);
             at += len;
             // Files with the same content share a place.
-            if range.is_empty() || old_data == plain || len < SHORT || !starts.insert(to) {
+            if range.is_empty() || same || len < SHORT || !starts.insert(to) {
                 continue;
             }
             let patch = codec::make(old_data, &plain)?;
@@ -87,6 +92,20 @@ pub fn write_patches(
     out.write_all(&patches.encode()?)?;
     out.write_all(&data)?;
     Ok(())
+}
+
+/// Whether two files have the same data.
+fn same(one: &mut impl Read, other: &mut impl Read) -> Result<bool> {
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    loop {
+        for (reader, buf) in [(&mut *one as &mut dyn Read, &mut a), (other, &mut b)] {
+            buf.clear();
+            reader.take(1 << 20).read_to_end(buf)?;
+        }
+        if a != b || a.is_empty() {
+            return Ok(a == b);
+        }
+    }
 }
 
 /// In which form `plain` is at byte `at` of the image, and its bytes there.

@@ -103,7 +103,7 @@ pub fn write<W: Write + Seek>(
     Ok(end - start)
 }
 
-/// The blocks that [`write`] gives a part of a compressed file: `plain` is one of its parts of [`SEGMENT`] bytes, or the
+/// The blocks that [`write()`] gives a part of a compressed file: `plain` is one of its parts of [`SEGMENT`] bytes, or the
 /// last one. Whoever has the data can make the blocks of an image from it, and should check them, as another release of
 /// a compressor may give others.
 ///
