@@ -5,6 +5,9 @@
 //! which ranges of the image ([`Plan`]). Its old image is cut and hashed by the same code as the new one was, so there
 //! is no file for a pair of versions, and no old index. docs/reference/index.md describes the format.
 //!
+//! For pairs of versions that the builder chooses there can be [`Patches`] as well: a plan takes them where they are
+//! smaller than what it would fetch ([`Plan::patch`]).
+//!
 //! Nothing here opens a connection or writes to a disk. Nothing here makes an image trustworthy either: the hashes are
 //! short, and find things. Whoever has written the image checks it against its root hash.
 
