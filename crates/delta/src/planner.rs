@@ -124,9 +124,9 @@ impl<'a> Planner<'a> {
     /// Returns [`Error::BadIndex`].
     pub fn add(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
         let end = at.saturating_add(bytes.len() as u64);
-        for group in &mut self.groups {
-            let From::Parts(details @ None) = &mut group.from else { continue };
-            if group.index.start >= at && group.index.end <= end {
+        let first = self.groups.partition_point(|group| group.index.start < at);
+        for group in self.groups[first..].iter_mut().take_while(|group| group.index.end <= end) {
+            if let From::Parts(details @ None) = &mut group.from {
                 let part = &bytes[(group.index.start - at) as usize..(group.index.end - at) as usize];
                 let parsed = Details::parse(part, group.image.end - group.image.start)?;
                 let inline_left = self.inline_left.checked_sub(parsed.inline.len() as u64);
