@@ -16,6 +16,9 @@ _update__agent() {
             ",$1")
                 cmd="update__agent"
                 ;;
+            update__agent,boot-failed)
+                cmd="update__agent__subcmd__boot__subcmd__failed"
+                ;;
             update__agent,check)
                 cmd="update__agent__subcmd__check"
                 ;;
@@ -27,6 +30,9 @@ _update__agent() {
                 ;;
             update__agent,update)
                 cmd="update__agent__subcmd__update"
+                ;;
+            update__agent__subcmd__help,boot-failed)
+                cmd="update__agent__subcmd__help__subcmd__boot__subcmd__failed"
                 ;;
             update__agent__subcmd__help,check)
                 cmd="update__agent__subcmd__help__subcmd__check"
@@ -47,8 +53,42 @@ _update__agent() {
 
     case "${cmd}" in
         update__agent)
-            opts="-h -V --config --state --disk --esp --root --json --help --version check update status help"
+            opts="-h -V --config --state --disk --esp --root --json --help --version check update status boot-failed help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --esp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        update__subcmd__agent__subcmd__boot__subcmd__failed)
+            opts="-h --config --state --disk --esp --root --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -115,8 +155,22 @@ _update__agent() {
             return 0
             ;;
         update__subcmd__agent__subcmd__help)
-            opts="check update status help"
+            opts="check update status boot-failed help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        update__subcmd__agent__subcmd__help__subcmd__boot__subcmd__failed)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

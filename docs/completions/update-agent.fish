@@ -35,6 +35,7 @@ complete -c update-agent -n "__fish_update_agent_needs_command" -s V -l version 
 complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "check" -d 'Look for a newer version, without changing anything'
 complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "update" -d 'Write a newer version into the other slot; the machine boots it next'
 complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "status" -d 'Show slots, boot entries and the last check'
+complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "boot-failed" -d 'Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs this'
 complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c update-agent -n "__fish_update_agent_using_subcommand check" -l config -d 'What to follow' -r -F
 complete -c update-agent -n "__fish_update_agent_using_subcommand check" -l state -d 'What is remembered' -r -F
@@ -59,7 +60,15 @@ complete -c update-agent -n "__fish_update_agent_using_subcommand status" -l esp
 complete -c update-agent -n "__fish_update_agent_using_subcommand status" -l root -d 'The machine\'s root, for tests' -r -F
 complete -c update-agent -n "__fish_update_agent_using_subcommand status" -l json -d 'Print the result as JSON on standard output'
 complete -c update-agent -n "__fish_update_agent_using_subcommand status" -s h -l help -d 'Print help'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from check update status help" -f -a "check" -d 'Look for a newer version, without changing anything'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from check update status help" -f -a "update" -d 'Write a newer version into the other slot; the machine boots it next'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from check update status help" -f -a "status" -d 'Show slots, boot entries and the last check'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from check update status help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -l config -d 'What to follow' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -l state -d 'What is remembered' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -l disk -d 'The disk with the slots [default: the one the running slot is on]' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -l esp -d 'Where the ESP is mounted' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -l root -d 'The machine\'s root, for tests' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -l json -d 'Print the result as JSON on standard output'
+complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -s h -l help -d 'Print help'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from check update status boot-failed help" -f -a "check" -d 'Look for a newer version, without changing anything'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from check update status boot-failed help" -f -a "update" -d 'Write a newer version into the other slot; the machine boots it next'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from check update status boot-failed help" -f -a "status" -d 'Show slots, boot entries and the last check'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from check update status boot-failed help" -f -a "boot-failed" -d 'Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs this'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from check update status boot-failed help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

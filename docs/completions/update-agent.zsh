@@ -72,6 +72,18 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 && ret=0
 ;;
+(boot-failed)
+_arguments "${_arguments_options[@]}" : \
+'--config=[What to follow]:FILE:_files' \
+'--state=[What is remembered]:DIR:_files' \
+'--disk=[The disk with the slots \[default\: the one the running slot is on\]]:DISK:_files' \
+'--esp=[Where the ESP is mounted]:DIR:_files' \
+'--root=[The machine'\''s root, for tests]:DIR:_files' \
+'--json[Print the result as JSON on standard output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
 (help)
 _arguments "${_arguments_options[@]}" : \
 ":: :_update-agent__subcmd__help_commands" \
@@ -96,6 +108,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(boot-failed)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (help)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -115,9 +131,15 @@ _update-agent_commands() {
 'check:Look for a newer version, without changing anything' \
 'update:Write a newer version into the other slot; the machine boots it next' \
 'status:Show slots, boot entries and the last check' \
+'boot-failed:Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs this' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'update-agent commands' commands "$@"
+}
+(( $+functions[_update-agent__subcmd__boot-failed_commands] )) ||
+_update-agent__subcmd__boot-failed_commands() {
+    local commands; commands=()
+    _describe -t commands 'update-agent boot-failed commands' commands "$@"
 }
 (( $+functions[_update-agent__subcmd__check_commands] )) ||
 _update-agent__subcmd__check_commands() {
@@ -130,9 +152,15 @@ _update-agent__subcmd__help_commands() {
 'check:Look for a newer version, without changing anything' \
 'update:Write a newer version into the other slot; the machine boots it next' \
 'status:Show slots, boot entries and the last check' \
+'boot-failed:Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs this' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'update-agent help commands' commands "$@"
+}
+(( $+functions[_update-agent__subcmd__help__subcmd__boot-failed_commands] )) ||
+_update-agent__subcmd__help__subcmd__boot-failed_commands() {
+    local commands; commands=()
+    _describe -t commands 'update-agent help boot-failed commands' commands "$@"
 }
 (( $+functions[_update-agent__subcmd__help__subcmd__check_commands] )) ||
 _update-agent__subcmd__help__subcmd__check_commands() {
