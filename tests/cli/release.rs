@@ -34,7 +34,7 @@ impl Publisher {
 
     fn command(&self, line: &str) -> Command {
         let mut command = program("image-builder");
-        command.args(line.split_whitespace()).current_dir(self.dir.path()).env("SOURCE_DATE_EPOCH", NOW);
+        command.args(line.split_whitespace()).current_dir(self.dir.path()).env("TWINHULL_NOW", NOW);
         command
     }
 
@@ -197,6 +197,7 @@ fn a_version_is_released_once() {
     assert!(sums().contains("hello_1.1.0.efi") && !sums().contains("1.0.0"));
     publisher
         .refused("promote rel/hello 1.0.0 --key keys/channel.key", &["older than the channel's floor 1.1.0"]);
+    publisher.refused("promote rel/hello 1.1.0 --floor ../1", &["newest or floor is no version"]);
     let back = publisher.ok("promote rel/hello 1.0.0 --channel testing --key keys/channel.key");
     assert!(back.stderr.contains("none goes back to 1.0.0"), "{}", back.stderr);
 }
@@ -240,7 +241,7 @@ fn every_damage_is_found() {
         fs_err::write(&path, text).unwrap();
     }
     let mut late = publisher.command("verify-release rel/hello");
-    let ran = run(late.env("SOURCE_DATE_EPOCH", "1902600000"));
+    let ran = run(late.env("TWINHULL_NOW", "1902600000"));
     assert!(ran.code == 1 && ran.stdout.contains("freeze: the channel expired"), "{}", ran.text());
 }
 

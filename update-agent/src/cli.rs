@@ -90,8 +90,10 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Check => check(cli, &machine),
         Command::Update { now, reboot } => {
             let outcome = update(cli, &machine, now)?;
-            if reboot && matches!(outcome, Outcome::Staged { .. }) {
-                self::reboot(&Config::read(&cli.config)?)?;
+            if let Outcome::Staged { version } = &outcome
+                && reboot
+            {
+                self::reboot(cli, &machine, version)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -160,15 +162,26 @@ fn update(cli: &Cli, machine: &Machine, now: bool) -> Result<Outcome> {
 }
 
 /// Reboots if the image says so and nothing speaks against it. logind knows who is logged in and what inhibits.
-fn reboot(config: &Config) -> Result<()> {
-    if config.reboot == Reboot::Manual {
+fn reboot(cli: &Cli, machine: &Machine, version: &str) -> Result<()> {
+    if Config::read(&cli.config)?.reboot == Reboot::Manual {
         eprintln!("<5>this image reboots when somebody does it: systemctl reboot");
+        return Ok(());
+    }
+    let entries = boot_files(&esp(&cli.esp)?, &machine.image)?;
+    let entry = entries.iter().find(|entry| entry.name.version == version);
+    let entry = entry.with_context(|| format!("{version} has no boot file any more"))?;
+    if Memory::rebooted_for(&cli.state, &entry.file)? {
+        eprintln!(
+            "<4>the machine was rebooted for {} already, and started something else: is another entry the default? \
+             `bootctl list` shows it; reboot by hand",
+            entry.file
+        );
         return Ok(());
     }
     let systemctl = Cmd::new("systemctl").args(["reboot", "--check-inhibitors=yes", "--no-wall"]);
     if let Err(error) = systemctl.output() {
-        // The next run tries again.
         eprintln!("<5>the reboot has to wait: {error}");
+        Memory::forget_reboot(&cli.state)?;
     }
     Ok(())
 }

@@ -91,8 +91,10 @@ impl Folders {
         }
     }
 
-    fn get(&self, url: &Url, from: u64) -> Result<Response, String> {
+    /// `bound` is for all of the answer; without it only silence ends a request.
+    fn get(&self, url: &Url, from: u64, bound: Option<Duration>) -> Result<Response, String> {
         let request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        let request = bound.into_iter().fold(request, |request, bound| request.timeout(bound));
         let request = if from > 0 { request.header(RANGE, format!("bytes={from}-")) } else { request };
         let response = request.send().map_err(|e| cause(&e))?;
         match response.status().as_u16() {
@@ -107,7 +109,8 @@ impl Source for Folders {
         let mut problem = None;
         for base in &self.urls {
             let url = base.join(name).map_err(|e| SourceError::Other(e.to_string()))?;
-            let response = match self.get(&url, 0) {
+            // A document is small: a drip that never falls silent must end, too.
+            let response = match self.get(&url, 0, Some(self.patience.window)) {
                 Ok(response) if response.status() == 404 => continue,
                 Ok(response) => response,
                 Err(reason) => {
@@ -144,6 +147,8 @@ pub struct Download<'a> {
 #[derive(Debug)]
 struct Body {
     response: Response,
+    /// Bytes that come before those that are wanted.
+    skip: u64,
     /// Start of the present window, and bytes since.
     since: Instant,
     bytes: u64,
@@ -160,7 +165,7 @@ impl Download<'_> {
         let url = base.join(&self.name).map_err(|e| Trouble::Lasting(e.to_string()))?;
         let passing = |reason: String| Trouble::Passing(format!("{url}: {reason}"));
         let lasting = |reason: String| Trouble::Lasting(format!("{url}: {reason}"));
-        let mut response = self.folders.get(&url, self.at).map_err(passing)?;
+        let response = self.folders.get(&url, self.at, None).map_err(passing)?;
         let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
         let expected = match response.status().as_u16() {
             404 => return Err(lasting("the server doesn't have it".into())),
@@ -172,26 +177,24 @@ impl Download<'_> {
                 }
                 self.length - self.at
             }
-            // Without ranges: what is there already comes again.
             _ => self.length,
         };
         if let Some(length) = header(CONTENT_LENGTH).filter(|length| *length != expected.to_string()) {
             return Err(lasting(format!("it has {length} bytes, {expected} were signed")));
         }
-        if response.status() == 200 && self.at > 0 {
-            let skipped = io::copy(&mut (&mut response).take(self.at), &mut io::sink());
-            skipped.map_err(|e| passing(cause(&e)))?;
-        }
-        Ok(Body { response, since: Instant::now(), bytes: 0 })
+        // Without ranges, what is here already comes again.
+        let skip = if response.status() == 206 { 0 } else { self.at };
+        Ok(Body { response, skip, since: Instant::now(), bytes: 0 })
     }
 
-    /// Reads on, or says why not.
+    /// Reads on, or says why not; 0 when what came was not wanted.
     fn step(&mut self, buffer: &mut [u8]) -> Result<usize, Trouble> {
         let mut body = match self.body.take() {
             Some(body) => body,
             None => self.connect()?,
         };
-        let most = usize::try_from(self.length - self.at).unwrap_or(usize::MAX).min(buffer.len());
+        let left = if body.skip > 0 { body.skip } else { self.length - self.at };
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         let n = body.response.read(&mut buffer[..most]).map_err(|e| Trouble::Passing(cause(&e)))?;
         if n == 0 {
             return Err(Trouble::Passing("the connection was closed".into()));
@@ -211,8 +214,10 @@ impl Download<'_> {
             }
             (body.since, body.bytes) = (Instant::now(), 0);
         }
+        let wanted = if body.skip > 0 { 0 } else { n };
+        body.skip -= (n - wanted) as u64;
         self.body = Some(body);
-        Ok(n)
+        Ok(wanted)
     }
 }
 
@@ -223,6 +228,7 @@ impl Read for Download<'_> {
         }
         loop {
             match self.step(buffer) {
+                Ok(0) => {}
                 Ok(n) => {
                     self.at += n as u64;
                     self.failures = 0;

@@ -81,8 +81,8 @@ impl Memory {
         Ok(Memory { dir: dir.to_owned(), _lock: lock })
     }
 
-    /// What was seen of releases. A root in the image that is newer than the one that was seen comes first: whoever
-    /// installed the image trusts it.
+    /// What was seen of releases. A root in the image that is newer than the one that was seen, or another one, comes
+    /// first: whoever installed the image trusts it.
     pub fn state(&self, first: &Envelope) -> Result<State> {
         let fresh = State::new(first)?;
         let Some(text) = read(&self.dir.join("state.json"))? else { return Ok(fresh) };
@@ -95,8 +95,8 @@ impl Memory {
         };
         let root: Root = first.contents()?;
         let known = seen.root()?;
-        let same_image = known.image == root.image;
-        Ok(if same_image && known.version >= root.version { seen } else { fresh })
+        let follows = known.image == root.image && (known.version > root.version || known == root);
+        Ok(if follows { seen } else { fresh })
     }
 
     /// Remembers what was verified.
@@ -104,6 +104,22 @@ impl Memory {
         let path = self.dir.join("state.json");
         atomic::replace(&path, state.to_json()?.as_bytes(), 0o600)
             .with_context(|| format!("{} can't be written", path.display()))
+    }
+
+    /// Whether the machine was rebooted for `entry`, a boot file, already: if it comes back and the file still has the
+    /// same name, the boot loader starts something else. Remembers that it is now.
+    pub fn rebooted_for(dir: &Path, entry: &str) -> Result<bool> {
+        let path = dir.join("rebooted-for");
+        if read(&path)?.is_some_and(|last| last == entry.as_bytes()) {
+            return Ok(true);
+        }
+        atomic::replace(&path, entry.as_bytes(), 0o644)?;
+        Ok(false)
+    }
+
+    /// The reboot didn't happen: the next run may try again.
+    pub fn forget_reboot(dir: &Path) -> Result<()> {
+        Ok(fs_err::remove_file(dir.join("rebooted-for"))?)
     }
 
     /// The last check.
@@ -162,10 +178,24 @@ mod tests {
         memory.set_state(&State::new(&root("web", 3)).unwrap()).unwrap();
         assert_eq!(version(&root("web", 1)), 3);
         assert_eq!(version(&root("web", 4)), 4);
+        let stranger = || {
+            let mut contents: Root = root("web", 3).contents().unwrap();
+            contents.root.keys = BTreeSet::from([SecretKey::from_seed(&[2; 32]).public()]);
+            Envelope::new(&contents).unwrap()
+        };
+        assert_eq!(memory.state(&stranger()).unwrap().root().unwrap(), stranger().contents().unwrap());
         // Another image's past says nothing about this one.
         assert_eq!(version(&root("db", 1)), 1);
         fs_err::write(dir.path().join("state.json"), "{").unwrap();
         assert_eq!(version(&root("web", 2)), 2);
+    }
+
+    #[test]
+    fn one_reboot_for_one_try() {
+        let dir = tempfile::tempdir().unwrap();
+        for (entry, before) in [("web_2+3.efi", false), ("web_2+3.efi", true), ("web_2+2-1.efi", false)] {
+            assert_eq!(Memory::rebooted_for(dir.path(), entry).unwrap(), before, "{entry}");
+        }
     }
 
     #[test]

@@ -338,6 +338,7 @@ impl Source for Folder {
 
 /// A document as a new envelope with the signatures of `keys`.
 pub(super) fn signed<D: Document>(document: &D, keys: &[twinhull_release::SecretKey]) -> Result<Envelope> {
+    document.validate().map_err(|reason| anyhow::anyhow!("the {} would make no sense: {reason}", D::KIND))?;
     let mut envelope = Envelope::new(document)?;
     keys.iter().for_each(|key| envelope.sign(key));
     Ok(envelope)

@@ -1,7 +1,6 @@
 //! New keys with the first root, and the next root when keys change.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -54,29 +53,35 @@ pub(super) fn generate(args: &KeygenArgs, now: Timestamp) -> Result<Vec<PathBuf>
     let mut envelope = Envelope::new(&root)?;
     pairs.iter().filter(|(role, ..)| *role == Role::Root).for_each(|(_, _, key)| envelope.sign(key));
 
-    if !args.dir.exists() {
-        fs_err::create_dir_all(&args.dir)?;
-        fs_err::set_permissions(&args.dir, std::fs::Permissions::from_mode(0o700))?;
-    }
+    let empty = || Ok::<_, std::io::Error>(fs_err::read_dir(&args.dir)?.next().is_none());
     ensure!(
-        fs_err::read_dir(&args.dir)?.next().is_none(),
+        !args.dir.exists() || empty()?,
         "{} has files already; keys are never overwritten, give an empty folder",
         args.dir.display()
     );
+    let beside = args.dir.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs_err::create_dir_all(beside)?;
+    // All keys or none; nobody else may look into the folder.
+    let partial = tempfile::Builder::new().prefix(".twinhull-").tempdir_in(beside)?;
     let mut written = Vec::new();
     for (_, name, key) in &pairs {
-        let private = args.dir.join(format!("{name}.key"));
+        let private = partial.path().join(format!("{name}.key"));
         // Never there with wider permissions, not for a moment.
         let mut file = fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&private)?;
         file.write_all(key.to_pem()?.as_bytes())?;
         file.sync_all()?;
-        let public = args.dir.join(format!("{name}.pub"));
+        let public = partial.path().join(format!("{name}.pub"));
         atomic::replace(&public, key.public().to_pem()?.as_bytes(), 0o644)?;
         written.extend([private, public]);
     }
-    let path = args.dir.join(names::root(1));
+    let path = partial.path().join(names::root(1));
     atomic::replace(&path, envelope.to_string().as_bytes(), 0o644)?;
     written.push(path);
+    let place = |path: PathBuf| path.file_name().map(|name| args.dir.join(name));
+    let written = written.into_iter().filter_map(place).collect();
+    // An empty folder gives way.
+    fs_err::rename(partial.path(), &args.dir)?;
+    let _ = partial.keep();
     Ok(written)
 }
 

@@ -117,6 +117,21 @@ fn a_slow_server_is_left_for_its_mirror() {
 }
 
 #[test]
+fn a_document_that_drips_is_given_up() {
+    let slow = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", slow.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = slow.accept().unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while stream.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let error = folders(&[&url]).fetch("a", 100).unwrap_err();
+    assert!(error != SourceError::TooLong, "{error}");
+}
+
+#[test]
 fn documents_come_from_the_first_mirror_that_has_them() {
     let (gone, _first) = serve(vec![answer("404 None", "", b"")]);
     let (good, _second) = serve(vec![answer("200 OK", "", b"document")]);
