@@ -51,9 +51,13 @@ impl World {
 
     /// Releases 1.1.0 and makes it the newest.
     fn publish(&self) {
-        let newer = hello_with(&self.at("out"), "version: 1.0.0", "version: 1.1.0");
+        self.publish_version("1.1.0");
+    }
+
+    fn publish_version(&self, version: &str) {
+        let newer = hello_with(&self.at("out"), "version: 1.0.0", &format!("version: {version}"));
         self.builder(&format!("release {} --to rel --key keys/release.key", newer.display()));
-        self.builder("promote rel/hello 1.1.0 --key keys/channel.key");
+        self.builder(&format!("promote rel/hello {version} --key keys/channel.key"));
     }
 
     fn agent(&self, line: &str) -> Ran {
@@ -140,6 +144,13 @@ fn nothing_boots_that_is_not_what_was_signed() {
     assert!(world.agent("update").ok().stdout.contains("is not tried again"));
     let slot = &world.status()["slots"][1];
     assert_eq!((&slot["state"], &slot["reason"]), (&"failed".into(), &"it did not come up".into()));
+    // Also when another version has taken its slot.
+    world.publish_version("1.2.0");
+    world.agent("update").ok();
+    assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.2.0+3.efi\n");
+    world.builder("promote rel/hello 1.1.0 --key keys/channel.key");
+    assert!(world.agent("update").ok().stdout.contains("1.1.0 was tried"));
+    assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.2.0+3.efi\n");
 }
 
 #[test]

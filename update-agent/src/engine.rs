@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use twinhull_reboot::{Admission, Place, Rollout};
 use twinhull_release::{Artefact, Checked, Part, Release, check};
-use twinhull_slots::{Assessment, Disk, Error as SlotError, EspDir, Image, Update, staged};
+use twinhull_slots::{Assessment, Disk, Error as SlotError, EspDir, Image, Update, boot_files, staged};
 
 use crate::config::Config;
 use crate::http::Folders;
@@ -116,10 +116,15 @@ impl Agent<'_> {
         let release = &offer.release;
         let version = release.version.clone();
         let image = image(self.machine, release)?;
-        match staged(disk, esp, &image)? {
-            Some(Assessment::Failed { .. }) => return Ok(Outcome::Failed { version }),
-            Some(_) => return Ok(Outcome::Staged { version }),
-            None => {}
+        // Before its slot is written again, as that is where boot counting keeps it.
+        let entries = boot_files(esp, &self.machine.image)?;
+        let failed = entries.iter().filter(|e| matches!(e.name.assessment(), Assessment::Failed { .. }));
+        self.memory.give_up(&failed.map(|entry| entry.name.version.as_str()).collect::<Vec<_>>())?;
+        if self.memory.given_up().contains(&version) {
+            return Ok(Outcome::Failed { version });
+        }
+        if staged(disk, esp, &image)?.is_some() {
+            return Ok(Outcome::Staged { version });
         }
         if !at_once && let Admission::WaitUntil(until) = self.admission(&checked, &version)? {
             return Ok(Outcome::Waiting { version, until: until.as_second() });

@@ -106,6 +106,29 @@ impl Memory {
             .with_context(|| format!("{} can't be written", path.display()))
     }
 
+    /// Versions that have used up their tries. They are remembered when their slot is long another one's.
+    pub fn given_up(&self) -> Vec<String> {
+        let text = read(&self.dir.join("given-up.json")).ok().flatten();
+        text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    /// Adds versions that have used up their tries.
+    pub fn give_up(&self, versions: &[&str]) -> Result<()> {
+        let mut all = self.given_up();
+        let known = all.len();
+        for version in versions {
+            if !all.iter().any(|known| known == version) {
+                all.push((*version).to_owned());
+            }
+        }
+        if all.len() == known {
+            return Ok(());
+        }
+        let newest = all.len().saturating_sub(FAILURES);
+        let text = serde_json::to_string(&all[newest..])? + "\n";
+        Ok(atomic::replace(&self.dir.join("given-up.json"), text.as_bytes(), 0o644)?)
+    }
+
     /// Whether the machine was rebooted for `entry`, a boot file, already: if it comes back and the file still has the
     /// same name, the boot loader starts something else. Remembers that it is now.
     pub fn rebooted_for(dir: &Path, entry: &str) -> Result<bool> {
@@ -188,6 +211,16 @@ mod tests {
         assert_eq!(version(&root("db", 1)), 1);
         fs_err::write(dir.path().join("state.json"), "{").unwrap();
         assert_eq!(version(&root("web", 2)), 2);
+    }
+
+    #[test]
+    fn a_version_is_given_up_for_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::open(dir.path()).unwrap();
+        assert!(memory.given_up().is_empty());
+        memory.give_up(&["2", "3"]).unwrap();
+        memory.give_up(&["3"]).unwrap();
+        assert_eq!(memory.given_up(), ["2", "3"]);
     }
 
     #[test]
