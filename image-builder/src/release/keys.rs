@@ -1,6 +1,7 @@
 //! New keys with the first root, and the next root when keys change.
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -62,7 +63,10 @@ pub(super) fn generate(args: &KeygenArgs, now: Timestamp) -> Result<Vec<PathBuf>
     let beside = args.dir.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs_err::create_dir_all(beside)?;
     // All keys or none; nobody else may look into the folder.
-    let partial = tempfile::Builder::new().prefix(".twinhull-").tempdir_in(beside)?;
+    let partial = tempfile::Builder::new()
+        .prefix(".twinhull-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir_in(beside)?;
     let mut written = Vec::new();
     for (_, name, key) in &pairs {
         let private = partial.path().join(format!("{name}.key"));
