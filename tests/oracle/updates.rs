@@ -193,3 +193,51 @@ fn old_documents_and_strangers_are_refused_by_name() {
     let ran = world.agent("check");
     assert!(ran.code == 1 && ran.stderr.contains("arbitrary software"), "{}", ran.text());
 }
+
+/// A failed boot goes back to the version before, whatever else is wrong. systemctl is a script that writes down how it was
+/// called.
+#[test]
+fn nothing_keeps_a_bad_version_from_going_back() {
+    let world = World::new();
+    let (bin, called) = (world.at("bin"), world.at("called"));
+    fs_err::create_dir(&bin).unwrap();
+    let systemctl = bin.join("systemctl");
+    let script = |listing: &str| {
+        let text = format!(
+            "#!/bin/sh\necho \"$@\" >>{}\n[ \"$1\" = list-units ] || exit 0\n{listing}\n",
+            called.display()
+        );
+        fs_err::write(&systemctl, text).unwrap();
+        tool("chmod", ["0755", systemctl.to_str().unwrap()]).ok();
+    };
+    let run_boot_failed = || {
+        let args = "boot-failed --config config.json --state state --disk disk.raw --esp esp --root root";
+        let mut command = program("update-agent");
+        command.args(args.split_whitespace()).current_dir(world.dir.path());
+        // Not with `run`, which puts the host's programs behind ours.
+        let output = command.env("PATH", &bin).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let calls = fs_err::read_to_string(&called).unwrap_or_default();
+        let _ = fs_err::remove_file(&called);
+        (output.status.code(), said, calls.lines().any(|line| line == "reboot"))
+    };
+    script(
+        "echo 'systemd-boot-check-no-failures.service loaded failed failed x'; echo 'web.service loaded failed failed Web'",
+    );
+    // There is nothing to go back to.
+    let (code, said, rebooted) = run_boot_failed();
+    assert!(code == Some(0) && !rebooted && said.contains("so it stays up"), "{said}");
+    assert!(said.contains("failed units: web.service\n"), "{said}");
+    let kept = fs_err::read_to_string(world.at("state/failures.json")).unwrap();
+    assert!(kept.contains("failed units: web.service"), "{kept}");
+
+    fs_err::write(world.at("esp/EFI/Linux/hello_0.9.0.efi"), "x").unwrap();
+    let (code, said, rebooted) = run_boot_failed();
+    assert!(code == Some(0) && rebooted && said.contains("0.9.0 is there"), "{said}");
+    // Nothing can be written, and nothing can be listed.
+    fs_err::remove_dir_all(world.at("state")).unwrap();
+    fs_err::write(world.at("state"), "no folder").unwrap();
+    script("exit 1");
+    let (code, said, rebooted) = run_boot_failed();
+    assert!(code == Some(0) && rebooted && said.contains("the reason can't be kept"), "{said}");
+}

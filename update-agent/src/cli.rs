@@ -106,13 +106,13 @@ fn run(cli: &Cli) -> Result<ExitCode> {
 fn with_agent<T>(cli: &Cli, machine: &Machine, work: impl FnOnce(&mut Agent<'_>) -> Result<T>) -> Result<T> {
     let config = Config::read(&cli.config)?;
     let memory = Memory::open(&cli.state)?;
-    let folders = Folders::new(&config.urls, &machine.image, Patience::default(), config.bandwidth)?;
+    let folders = Folders::new(&config.urls, &machine.image, Patience::default())?;
     work(&mut Agent { machine, config: &config, memory: &memory, folders, now: Timestamp::now() })
 }
 
 fn check(cli: &Cli, machine: &Machine) -> Result<ExitCode> {
     let checked = with_agent(cli, machine, |agent| agent.check())?;
-    let newer = checked.offer.map(|offer| offer.release.version);
+    let newer = checked.offer.map(|release| release.version);
     if cli.json {
         let report = json!({"running": machine.version, "newest": checked.channel.newest, "newer": newer});
         println!("{report:#}");
@@ -189,16 +189,15 @@ fn reboot(cli: &Cli, machine: &Machine, version: &str) -> Result<()> {
 /// After a boot that is not healthy: writes down why, and lets boot counting go on with the next try or the version
 /// before. Without one, a machine that is up is better than one that reboots.
 fn boot_failed(cli: &Cli, machine: &Machine) -> Result<ExitCode> {
-    let list = Cmd::new("systemctl").args(["list-units", "--failed", "--plain", "--no-legend"]).output()?;
-    let list = String::from_utf8_lossy(&list);
-    let units: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    // The check itself is what brought us here.
-    let units: Vec<&str> =
-        units.into_iter().filter(|unit| !unit.starts_with("systemd-boot-check-no-")).collect();
-    let reason = format!("failed units: {}", if units.is_empty() { "-".into() } else { units.join(", ") });
+    let reason =
+        failed_units().unwrap_or_else(|error| format!("its failed units can't be listed: {error:#}"));
     eprintln!("{} {} is not healthy, {reason}", machine.image, machine.version);
     let at = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
-    memory::add_failure(&cli.state, Failure { version: machine.version.clone(), at, reason })?;
+    let failure = Failure { version: machine.version.clone(), at, reason };
+    if let Err(error) = memory::add_failure(&cli.state, failure) {
+        // A version that fills the disk is one to go back from, too.
+        eprintln!("<4>the reason can't be kept: {error:#}");
+    }
     let entries = boot_files(&esp(&cli.esp)?, &machine.image)?;
     let good = |entry: &&BootFile| {
         entry.name.version != machine.version && entry.name.assessment() == Assessment::Blessed
@@ -210,6 +209,15 @@ fn boot_failed(cli: &Cli, machine: &Machine) -> Result<ExitCode> {
     eprintln!("rebooting; {} is there when the tries are used up", other.name.version);
     Cmd::new("systemctl").arg("reboot").output()?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn failed_units() -> Result<String> {
+    let list = Cmd::new("systemctl").args(["list-units", "--failed", "--plain", "--no-legend"]).output()?;
+    let list = String::from_utf8_lossy(&list);
+    // The check itself is what brought us here.
+    let units = list.lines().filter_map(|line| line.split_whitespace().next());
+    let units: Vec<&str> = units.filter(|unit| !unit.starts_with("systemd-boot-check-no-")).collect();
+    Ok(format!("failed units: {}", if units.is_empty() { "-".into() } else { units.join(", ") }))
 }
 
 /// A line that counts on a terminal, one line a tenth elsewhere.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Url;
 use serde::Deserialize;
-use twinhull_release::{Envelope, Kind, MAX_DOCUMENT, names};
+use twinhull_release::{Envelope, Kind, names};
 
 /// Where the image has it.
 pub const PATH: &str = "/usr/lib/twinhull/update/config.json";
@@ -15,7 +15,7 @@ pub const PATH: &str = "/usr/lib/twinhull/update/config.json";
 const MAX: u64 = 64 << 10;
 
 /// What to follow, and where.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// Release folders, BASE of BASE/IMAGE, in the order they are tried.
@@ -24,15 +24,9 @@ pub struct Config {
     pub channel: String,
     /// The first root, beside this file unless it is absolute.
     pub root: PathBuf,
-    /// The machine's place in rollouts, from 0, among the first, to 1, the last; by chance when missing.
-    #[serde(default)]
-    pub wariness: Option<f64>,
     /// When to reboot into a version that is installed.
     #[serde(default)]
     pub reboot: Reboot,
-    /// Most bytes a second that are fetched; no limit when missing.
-    #[serde(default)]
-    pub bandwidth: Option<u64>,
 }
 
 /// When to reboot.
@@ -73,15 +67,14 @@ impl Config {
             );
         }
         ensure!(names::is_channel(&self.channel), "channel is {:?}, which is no channel name", self.channel);
-        ensure!(self.bandwidth != Some(0), "bandwidth is 0; leave it out for no limit");
         Ok(())
     }
 
     /// The root that the image came with.
     pub fn first_root(&self) -> Result<Envelope> {
-        let mut bytes = Vec::new();
-        fs_err::File::open(&self.root)?.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;
-        Envelope::parse(Kind::Root, &bytes).with_context(|| format!("{} can't be used", self.root.display()))
+        let envelope = Envelope::read(Kind::Root, &self.root);
+        let envelope = envelope.with_context(|| format!("{} can't be used", self.root.display()))?;
+        envelope.with_context(|| format!("{} does not exist", self.root.display()))
     }
 }
 

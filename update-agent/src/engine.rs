@@ -7,16 +7,16 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 use twinhull_reboot::{Admission, Place, Rollout};
-use twinhull_release::{Artefact, Checked, Part, Release, check};
+use twinhull_release::{Checked, Part, Release, check, names};
 use twinhull_slots::{Assessment, Disk, Error as SlotError, EspDir, Image, Update, boot_files, staged};
 
 use crate::config::Config;
 use crate::http::Folders;
-use crate::machine::{Machine, parse_hash};
+use crate::machine::Machine;
 use crate::memory::{LastCheck, Memory};
 
 /// Bytes that are fetched and written at once.
-const CHUNK: usize = 256 << 10;
+const CHUNK: u64 = 256 << 10;
 
 /// How an update ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,26 +76,25 @@ impl Agent<'_> {
             built: self.machine.built,
         };
         let checked = check(&state, &machine, &mut self.folders);
-        let last = match &checked {
-            Ok(checked) => LastCheck { at, newest: Some(checked.channel.newest.clone()), problem: None },
-            Err(error) => LastCheck { at, newest: None, problem: Some(error.to_string()) },
+        let (newest, problem) = match &checked {
+            Ok(checked) => (Some(checked.channel.newest.clone()), None),
+            Err(error) => (None, Some(error.to_string())),
         };
-        if let Ok(checked) = &checked {
-            self.memory.set_state(&checked.state)?;
-        }
-        self.memory.set_last_check(&last)?;
-        Ok(checked?)
+        let noted = self.memory.set_last_check(&LastCheck { at, newest, problem });
+        // What is wrong with a release says more than what is wrong with our disk.
+        let checked = checked?;
+        self.memory.set_state(&checked.state)?;
+        noted?;
+        Ok(checked)
     }
 
     /// Whether it is this machine's turn for what a check found.
     pub fn admission(&self, checked: &Checked, version: &str) -> Result<Admission> {
         let Some(rollout) = checked.channel.rollout else { return Ok(Admission::Yes) };
         let rollout = Rollout { start: rollout.start, duration: rollout.duration };
-        let place = match (self.config.wariness, &self.machine.id) {
-            (Some(wariness), _) => Place::wary(wariness)?,
-            (None, Some(id)) => Place::of(&id.app_specific(), version),
-            // Nothing tells this machine from others: it comes last.
-            (None, None) => Place::wary(1.0)?,
+        let place = match &self.machine.id {
+            Some(id) => Place::of(&id.app_specific(), version),
+            None => Place::wary(1.0)?,
         };
         Ok(rollout.admits(self.now, place))
     }
@@ -110,10 +109,9 @@ impl Agent<'_> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Outcome> {
         let checked = self.check()?;
-        let Some(offer) = &checked.offer else {
+        let Some(release) = &checked.offer else {
             return Ok(Outcome::UpToDate { version: self.machine.version.clone() });
         };
-        let release = &offer.release;
         let version = release.version.clone();
         let image = image(self.machine, release)?;
         // Before its slot is written again, as that is where boot counting keeps it.
@@ -139,40 +137,35 @@ impl Agent<'_> {
         esp: &EspDir,
         image: &Image,
         release: &Release,
-        progress: &mut dyn FnMut(u64, u64),
+        show: &mut dyn FnMut(u64, u64),
     ) -> Result<()> {
         let update = Update::begin(disk, esp, image, &self.machine.root_hash)?;
         let writer = update.writer();
-        let total = release.usr.length + release.verity.length + release.uki.length;
-        let mut before = 0;
+        let slot = release.usr.length + release.verity.length;
+        let mut progress = Progress { bytes: 0, total: slot + release.uki.length, show };
+        let failed = || format!("{} was not installed", release.version);
         // What an earlier run has written whole needs no second fetch.
-        let whole = writer.verify();
-        if whole.is_err() {
-            for part in [Part::Usr, Part::Verity] {
-                let mut done = |bytes| progress(before + bytes, total);
-                let file = self.open(release, part);
-                match part {
-                    Part::Usr => copy(file, &mut done, |bytes, at| writer.write_data(bytes, at)),
-                    _ => copy(file, &mut done, |bytes, at| writer.write_tree(bytes, at)),
-                }
-                .with_context(|| format!("the {} of {} was not installed", part.name(), release.version))?;
-                before += release.part(part).length;
-            }
+        if writer.verify().is_ok() {
+            progress.bytes = slot;
+        } else {
+            let usr = self.open(release, Part::Usr, &mut progress);
+            copy(usr, |bytes, at| writer.write_data(bytes, at)).with_context(failed)?;
+            let tree = self.open(release, Part::Verity, &mut progress);
+            copy(tree, |bytes, at| writer.write_tree(bytes, at)).with_context(failed)?;
         }
-        let mut uki = Counted { file: self.open(release, Part::Uki), bytes: 0, before, total, progress };
-        update.finish(&mut uki).with_context(|| format!("{} was not installed", release.version))?;
+        update.finish(&mut self.open(release, Part::Uki, &mut progress)).with_context(failed)?;
         Ok(())
     }
 
-    fn open(&self, release: &Release, part: Part) -> crate::http::Download<'_> {
-        let Artefact { length, .. } = release.part(part);
-        self.folders.open(&release.file(part), *length)
+    fn open<'a>(&'a self, release: &Release, part: Part, progress: &'a mut Progress<'_>) -> impl Read + 'a {
+        let file = self.folders.open(&release.file(part), release.part(part).length);
+        Counted { file, progress: &mut *progress }
     }
 }
 
 /// What is to be installed, in the words of the slots.
 pub(crate) fn image(machine: &Machine, release: &Release) -> Result<Image> {
-    let hash = |text: &str| parse_hash(text).with_context(|| format!("{text:?} is no digest"));
+    let hash = |text: &str| names::parse_digest(text).with_context(|| format!("{text:?} is no digest"));
     Ok(Image {
         arch: machine.arch,
         id: release.image.clone(),
@@ -185,44 +178,39 @@ pub(crate) fn image(machine: &Machine, release: &Release) -> Result<Image> {
 }
 
 /// Copies all of `file`. What it is gets verified as a whole, by the hash tree.
-fn copy(
-    mut file: impl Read,
-    progress: &mut dyn FnMut(u64),
-    write: impl Fn(&[u8], u64) -> Result<(), SlotError>,
-) -> Result<()> {
-    let (mut buffer, mut at) = (vec![0; CHUNK], 0);
+fn copy(mut file: impl Read, write: impl Fn(&[u8], u64) -> Result<(), SlotError>) -> Result<()> {
+    let (mut buffer, mut at) = (Vec::new(), 0);
     loop {
-        let mut filled = 0;
+        buffer.clear();
         // Whole chunks: what comes from the network comes in pieces of any size.
-        while filled < CHUNK {
-            match file.read(&mut buffer[filled..])? {
-                0 => break,
-                n => filled += n,
-            }
-        }
-        if filled == 0 {
+        (&mut file).take(CHUNK).read_to_end(&mut buffer)?;
+        if buffer.is_empty() {
             return Ok(());
         }
-        write(&buffer[..filled], at)?;
-        at += filled as u64;
-        progress(at);
+        write(&buffer, at)?;
+        at += buffer.len() as u64;
     }
 }
 
-/// Says how far a file has been read.
-struct Counted<'a, R> {
-    file: R,
+/// How far an update is, over all its files.
+struct Progress<'a> {
     bytes: u64,
-    before: u64,
     total: u64,
-    progress: &'a mut dyn FnMut(u64, u64),
+    show: &'a mut dyn FnMut(u64, u64),
 }
 
-impl<R: Read> Read for Counted<'_, R> {
+/// A file whose bytes count.
+struct Counted<'a, 'b, R> {
+    file: R,
+    progress: &'a mut Progress<'b>,
+}
+
+impl<R: Read> Read for Counted<'_, '_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.file.read(buffer)?;
-        self.bytes += n as u64;
-        (self.progress)(self.before + self.bytes, self.total);
+        let progress = &mut *self.progress;
+        progress.bytes += n as u64;
+        (progress.show)(progress.bytes, progress.total);
         Ok(n)
     }
 }

@@ -54,12 +54,11 @@ pub struct Folders {
     /// With a slash at the end.
     urls: Vec<Url>,
     patience: Patience,
-    bandwidth: Option<u64>,
 }
 
 impl Folders {
-    /// The folders BASE/IMAGE of each of `bases`, at most `bandwidth` bytes a second.
-    pub fn new(bases: &[String], image: &str, patience: Patience, bandwidth: Option<u64>) -> Result<Self> {
+    /// The folders BASE/IMAGE of each of `bases`.
+    pub fn new(bases: &[String], image: &str, patience: Patience) -> Result<Self> {
         let client = Client::builder()
             .timeout(patience.silence)
             .connect_timeout(patience.silence)
@@ -73,7 +72,7 @@ impl Folders {
             }
             Ok(url)
         };
-        Ok(Folders { client, urls: bases.iter().map(folder).collect::<Result<_>>()?, patience, bandwidth })
+        Ok(Folders { client, urls: bases.iter().map(folder).collect::<Result<_>>()?, patience })
     }
 
     /// The file `name` of exactly `length` bytes, as a reader that survives broken connections.
@@ -201,10 +200,6 @@ impl Download<'_> {
         }
         body.bytes += n as u64;
         let time = body.since.elapsed();
-        if let Some(limit) = self.folders.bandwidth {
-            let due = Duration::from_secs_f64(body.bytes as f64 / limit as f64);
-            std::thread::sleep(due.saturating_sub(time).min(self.patience.window));
-        }
         if time >= self.patience.window {
             let rate = body.bytes as f64 / time.as_secs_f64();
             if rate < self.patience.rate as f64 {

@@ -23,7 +23,7 @@ pub struct Machine {
     pub root_hash: [u8; 32],
     /// Time of the running image, in seconds since 1970.
     pub built: u64,
-    /// The machine id, for the place in rollouts.
+    /// The machine id, for the place in rollouts; without one the machine comes last.
     pub id: Option<MachineId>,
 }
 
@@ -46,10 +46,10 @@ impl Machine {
         let hash = cmdline.split_ascii_whitespace().filter_map(|w| w.strip_prefix("usrhash=")).next_back();
         let hash =
             hash.context("the kernel's command line has no usrhash=, so nothing says which slot runs")?;
-        let root_hash = parse_hash(hash).with_context(|| format!("usrhash={hash} is no root hash"))?;
+        let root_hash =
+            names::parse_digest(hash).with_context(|| format!("usrhash={hash} is no root hash"))?;
         let built = fs_err::metadata(root.join("usr"))?.modified()?;
         let built = built.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        // A machine without one updates as any other, only its place in line is another one each time.
         let id = text("etc/machine-id").ok().and_then(|text| MachineId::parse(text.trim()).ok());
         Ok(Machine { image, version, arch: arch()?, root_hash, built, id })
     }
@@ -73,13 +73,6 @@ fn arch() -> Result<Arch> {
         "aarch64" => Ok(Arch::Arm64),
         other => bail!("images for {other} aren't known"),
     }
-}
-
-/// 64 hexadecimal digits.
-pub(crate) fn parse_hash(text: &str) -> Option<[u8; 32]> {
-    let byte = |n: usize| text.get(2 * n..2 * n + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
-    bytes.filter(|_| text.len() == 64 && names::is_digest(text)).and_then(|bytes| bytes.try_into().ok())
 }
 
 #[cfg(test)]

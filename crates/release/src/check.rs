@@ -55,13 +55,6 @@ pub struct Machine {
     pub built: u64,
 }
 
-/// A version that is newer than the one that runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    /// What it is made of.
-    pub release: Release,
-}
-
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
@@ -69,8 +62,8 @@ pub struct Checked {
     pub state: State,
     /// The channel's document.
     pub channel: Channel,
-    /// The newer version, if there is one.
-    pub offer: Option<Offer>,
+    /// The newest release, when it is newer than what runs.
+    pub offer: Option<Release>,
 }
 
 /// Looks for something newer in `source`.
@@ -118,7 +111,7 @@ pub fn check(state: &State, machine: &Machine, source: &mut dyn Source) -> Resul
         },
     );
     let newer = compare(&release.version, &machine.version) == Ordering::Greater;
-    Ok(Checked { state, channel, offer: newer.then_some(Offer { release }) })
+    Ok(Checked { state, channel, offer: newer.then_some(release) })
 }
 
 /// Goes from root to root until the server has no newer one.

@@ -14,9 +14,9 @@ mod signed;
 mod state;
 mod version;
 
-pub use check::{Checked, Machine, Offer, Source, SourceError, check};
+pub use check::{Checked, Machine, Source, SourceError, check};
 pub use documents::{
-    Artefact, Channel, Document, Kind, Part, Release, Role, Rollout, Root, Rule, check_cmdline,
+    Artefact, Channel, Document, FORMAT, Kind, Part, Release, Role, Rollout, Root, Rule, check_cmdline,
 };
 pub use error::{Attack, Error, Result};
 pub use key::{PublicKey, SecretKey};

@@ -34,7 +34,12 @@ pub fn is_version(text: &str) -> bool {
 
 /// Whether `text` is a SHA-256 digest in lower-case hexadecimal.
 pub fn is_digest(text: &str) -> bool {
-    from_hex::<32>(text).is_some()
+    parse_digest(text).is_some()
+}
+
+/// The bytes of a SHA-256 digest in lower-case hexadecimal.
+pub fn parse_digest(text: &str) -> Option<[u8; 32]> {
+    from_hex(text)
 }
 
 /// Version `n` of the root.

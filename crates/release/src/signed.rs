@@ -4,6 +4,8 @@
 //! canonical form is needed; it is one file, so readers never see a document with another's signatures.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use twinhull_sysutil::digest::{hex, sha256_hex};
@@ -68,6 +70,19 @@ impl Envelope {
             return Err(Error::malformed(kind, &format!("it has {} signatures", signatures.len())));
         }
         Ok(Envelope { kind, line: line.into(), signatures })
+    }
+
+    /// Reads the document in the file `path`; `None` when there is none.
+    ///
+    /// Returns [`Error::Io`] and the errors of [`Envelope::parse`].
+    pub fn read(kind: Kind, path: &Path) -> Result<Option<Self>> {
+        let file = match fs_err::File::open(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let mut bytes = Vec::new();
+        file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;
+        Envelope::parse(kind, &bytes).map(Some)
     }
 
     /// What a signature is made over: the kind of document, so that none can stand for another, and the first line.

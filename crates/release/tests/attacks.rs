@@ -135,7 +135,7 @@ fn attack(result: Result<Checked>) -> Attack {
 #[test]
 fn what_is_well_signed_is_offered() {
     let checked = ask(&fresh(), &Server::good()).unwrap();
-    assert_eq!(checked.offer.unwrap().release.version, "2");
+    assert_eq!(checked.offer.unwrap().version, "2");
     // A machine that has it already isn't offered it again, nor an older one.
     for version in ["2", "3"] {
         let machine = Machine { version: version.into(), ..machine() };
@@ -273,7 +273,7 @@ fn fast_forward_is_undone_by_new_keys() {
     );
     server.point(&channel(2, &release("3")), 7);
     let checked = ask(&state, &server).unwrap();
-    assert_eq!(checked.offer.unwrap().release.version, "3");
+    assert_eq!(checked.offer.unwrap().version, "3");
 }
 
 #[test]
@@ -415,7 +415,7 @@ fn a_machine_that_slept_through_two_rotations() {
     server.point(&channel(1, &release("4")), 31);
     let checked = ask(&fresh(), &server).unwrap();
     assert_eq!(checked.state.root().unwrap(), third);
-    assert_eq!(checked.offer.unwrap().release.version, "4");
+    assert_eq!(checked.offer.unwrap().version, "4");
     // It doesn't fetch what it has followed again.
     server.0.remove(&names::root(2));
     assert!(ask(&checked.state, &server).is_ok());

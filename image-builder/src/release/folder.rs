@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 use twinhull_release::{
-    Channel, Document, Envelope, Kind, MAX_DOCUMENT, Part, Release, Role, Root, Rule, Source, SourceError,
-    names,
+    Channel, Document, Envelope, Kind, Part, Release, Role, Root, Rule, Source, SourceError, names,
 };
 use twinhull_sysutil::atomic;
 
@@ -287,8 +286,7 @@ fn of(root: &Root, role: Role) -> (String, Rule) {
 
 /// Reads the document at `path`, if there is one.
 pub(crate) fn read(kind: Kind, path: &Path) -> Result<Option<Envelope>> {
-    let Some(bytes) = read_limited(path, MAX_DOCUMENT + 1)? else { return Ok(None) };
-    Ok(Some(Envelope::parse(kind, &bytes).with_context(|| format!("{} can't be used", path.display()))?))
+    Envelope::read(kind, path).with_context(|| format!("{} can't be used", path.display()))
 }
 
 /// Which document a file is by its name, and the name without `.draft`.
@@ -314,25 +312,17 @@ pub(super) fn sums(release: &Release) -> String {
     parts.iter().map(|(name, sha256)| format!("{sha256}  {name}\n")).collect()
 }
 
-/// At most `limit` bytes of a file, `None` when there is none.
-fn read_limited(path: &Path, limit: u64) -> std::io::Result<Option<Vec<u8>>> {
-    let file = match fs_err::File::open(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
-    let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
-}
-
 /// A machine's view of the folder.
 impl Source for Folder {
     fn fetch(&mut self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
-        match read_limited(&self.path(name), limit + 1) {
-            Ok(Some(bytes)) if bytes.len() as u64 > limit => Err(SourceError::TooLong),
-            Ok(found) => Ok(found),
-            Err(error) => Err(SourceError::Other(error.to_string())),
-        }
+        let other = |error: std::io::Error| SourceError::Other(error.to_string());
+        let file = match fs_err::File::open(self.path(name)) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(other)?,
+        };
+        let mut bytes = Vec::new();
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(other)?;
+        if bytes.len() as u64 > limit { Err(SourceError::TooLong) } else { Ok(Some(bytes)) }
     }
 }
 

@@ -7,14 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use jiff::Timestamp;
-use twinhull_release::{Document as _, Envelope, Kind, Role, Root, Rule, SecretKey, names};
+use twinhull_release::{Document as _, FORMAT, Kind, Role, Root, Rule, SecretKey, names};
 use twinhull_sysutil::atomic;
 
 use super::folder::{Folder, signed};
 use super::{KeygenArgs, Outcome, RotateArgs, time};
-
-/// Version of the documents' format.
-const FORMAT: u32 = 1;
 
 /// Makes keys and the first root, and returns their files.
 pub(super) fn generate(args: &KeygenArgs, now: Timestamp) -> Result<Vec<PathBuf>> {
@@ -50,8 +47,7 @@ pub(super) fn generate(args: &KeygenArgs, now: Timestamp) -> Result<Vec<PathBuf>
         release: rule(Role::Release)?,
         channel: rule(Role::Channel)?,
     };
-    root.validate().map_err(anyhow::Error::msg)?;
-    let mut envelope = Envelope::new(&root)?;
+    let mut envelope = signed(&root, &[])?;
     pairs.iter().filter(|(role, ..)| *role == Role::Root).for_each(|(_, _, key)| envelope.sign(key));
 
     let empty = || Ok::<_, std::io::Error>(fs_err::read_dir(&args.dir)?.next().is_none());
@@ -67,6 +63,7 @@ pub(super) fn generate(args: &KeygenArgs, now: Timestamp) -> Result<Vec<PathBuf>
         .prefix(".twinhull-")
         .permissions(std::fs::Permissions::from_mode(0o700))
         .tempdir_in(beside)?;
+    atomic::note_unfinished(partial.path());
     let mut written = Vec::new();
     for (_, name, key) in &pairs {
         let private = partial.path().join(format!("{name}.key"));
@@ -85,7 +82,7 @@ pub(super) fn generate(args: &KeygenArgs, now: Timestamp) -> Result<Vec<PathBuf>
     let written = written.into_iter().filter_map(place).collect();
     // An empty folder gives way.
     fs_err::rename(partial.path(), &args.dir)?;
-    let _ = partial.keep();
+    atomic::forget_unfinished(&partial.keep());
     Ok(written)
 }
 

@@ -4,14 +4,11 @@ use std::cmp::Ordering;
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
-use twinhull_release::{Channel, Kind, Rollout, compare, names};
+use twinhull_release::{Channel, FORMAT, Kind, Rollout, compare, names};
 
 use super::folder::{Folder, signed};
 use super::{Outcome, PromoteArgs, keys, time, verify};
 use crate::progress::Progress;
-
-/// Version of the document's format.
-const FORMAT: u32 = 1;
 
 /// Writes the channel's next document.
 pub(super) fn promote(args: &PromoteArgs, now: Timestamp, progress: &Progress) -> Result<Outcome> {

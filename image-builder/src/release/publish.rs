@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use twinhull_disk::types::{self, Arch};
 use twinhull_disk::{slot, table};
 use twinhull_fsimg::{FileSystem, Part as Range, fat, verity};
-use twinhull_release::{Artefact, Kind, Release, names};
+use twinhull_release::{Artefact, FORMAT, Kind, Release, names};
 use twinhull_sysutil::atomic::Replacement;
 use twinhull_sysutil::{digest, size};
 
@@ -18,8 +18,6 @@ use super::folder::{Folder, signed};
 use super::{Outcome, ReleaseArgs, keys, verify};
 use crate::progress::{Progress, Step};
 
-/// Version of the document's format.
-const FORMAT: u32 = 1;
 /// Largest ESP that is read, in bytes.
 const MAX_ESP: u64 = 4 << 30;
 /// Bytes that are copied at once.

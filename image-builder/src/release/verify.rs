@@ -86,8 +86,7 @@ pub(super) fn verify(args: &VerifyArgs, now: Timestamp, progress: &Progress) -> 
     };
     report.root = Some(checked.state.root()?.version);
     (report.serial, report.expires) = (Some(checked.channel.serial), Some(checked.channel.expires));
-    let offer = checked.offer.context("a machine of no version is offered nothing")?;
-    let release = offer.release;
+    let release = checked.offer.context("a machine of no version is offered nothing")?;
     report.version = Some(release.version.clone());
     for part in Part::ALL {
         let step = progress.step(part.name());
@@ -137,7 +136,7 @@ fn part_holds(folder: &Folder, release: &Release, part: Part) -> Result<()> {
             let length = file.metadata()?.len();
             Ok(Range::new(file.into_file(), 0, length)?)
         };
-        let hash = parse_hash(&release.root_hash)?;
+        let hash = names::parse_digest(&release.root_hash).context("it has no root hash")?;
         let covered = verity::check(&range(Part::Usr)?, &range(Part::Verity)?, &hash)?;
         ensure!(
             covered == release.usr.length,
@@ -146,12 +145,6 @@ fn part_holds(folder: &Folder, release: &Release, part: Part) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn parse_hash(text: &str) -> Result<[u8; 32]> {
-    let byte = |n: usize| text.get(2 * n..2 * n + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
-    bytes.and_then(|b| b.try_into().ok()).with_context(|| format!("{text:?} is no root hash"))
 }
 
 /// Checks that a UKI starts the usr image with this root hash, on this processor.

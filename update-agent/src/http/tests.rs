@@ -43,7 +43,7 @@ fn folders(urls: &[&str]) -> Folders {
         pause: Duration::from_millis(1),
     };
     let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
-    Folders::new(&urls, "web", patience, None).unwrap()
+    Folders::new(&urls, "web", patience).unwrap()
 }
 
 fn read(folders: &Folders, length: u64) -> io::Result<Vec<u8>> {

@@ -15,7 +15,7 @@ pub use release::{Artefact, Part, Release, check_cmdline};
 pub use root::{Role, Root, Rule};
 
 /// Version of the formats.
-pub(crate) const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 1;
 
 /// Latest time in a document, seconds since 1970: the year 9999.
 pub(crate) const MAX_TIME: u64 = 253_402_300_799;
