@@ -653,7 +653,7 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__release)
-            opts="-q -h --to --root --key --json --quiet --help"
+            opts="-q -h --to --root --key --patches-from --no-patches --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -668,6 +668,10 @@ _image__builder() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --patches-from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -112,6 +112,8 @@ complete -c image-builder -n "__fish_image_builder_using_subcommand keygen" -s h
 complete -c image-builder -n "__fish_image_builder_using_subcommand release" -l to -d 'Folder with one folder an image; made if missing' -r -F
 complete -c image-builder -n "__fish_image_builder_using_subcommand release" -l root -d 'The first root, 1.root.json of `keygen`: needed once' -r -F
 complete -c image-builder -n "__fish_image_builder_using_subcommand release" -l key -d 'Private key of the role release; can be given several times' -r -F
+complete -c image-builder -n "__fish_image_builder_using_subcommand release" -l patches-from -d 'Make patches from this version; can be given several times [default: the newest of every channel]' -r
+complete -c image-builder -n "__fish_image_builder_using_subcommand release" -l no-patches -d 'Make no patches'
 complete -c image-builder -n "__fish_image_builder_using_subcommand release" -l json -d 'Print the result as JSON on standard output'
 complete -c image-builder -n "__fish_image_builder_using_subcommand release" -s q -l quiet -d 'Only show errors'
 complete -c image-builder -n "__fish_image_builder_using_subcommand release" -s h -l help -d 'Print help'

@@ -213,6 +213,8 @@ _arguments "${_arguments_options[@]}" : \
 '--to=[Folder with one folder an image; made if missing]:BASE:_files' \
 '--root=[The first root, 1.root.json of \`keygen\`\: needed once]:FILE:_files' \
 '*--key=[Private key of the role release; can be given several times]:FILE:_files' \
+'*--patches-from=[Make patches from this version; can be given several times \[default\: the newest of every channel\]]:VERSION:_default' \
+'(--patches-from)--no-patches[Make no patches]' \
 '--json[Print the result as JSON on standard output]' \
 '-q[Only show errors]' \
 '--quiet[Only show errors]' \

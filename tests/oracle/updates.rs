@@ -97,8 +97,12 @@ fn the_agent_moves_the_other_slot_to_a_new_version() {
     let ran = world.agent("check");
     assert_eq!((ran.code, ran.stdout.as_str()), (3, "1.1.0 is newer than 1.0.0, which runs\n"));
     assert_eq!(world.status()["slots"][1]["version"], Value::Null, "check has changed something");
-    let ran = world.agent("update").ok();
-    assert!(ran.stdout.contains("1.1.0 is installed"), "{}", ran.text());
+    let ran = world.agent("update --json").ok();
+    let json: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((json["result"].as_str(), json["version"].as_str()), (Some("staged"), Some("1.1.0")));
+    // Nothing is new but the version.
+    let fetched = json["fetched"].as_u64().unwrap();
+    assert!((1..200_000).contains(&fetched), "{fetched} bytes were fetched");
     assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.1.0+3.efi\n");
     let slots = &world.status()["slots"];
     let want = json!([
@@ -123,8 +127,12 @@ fn nothing_boots_that_is_not_what_was_signed() {
     world.publish();
     let usr = world.usr();
     let good = fs_err::read(&usr).unwrap();
+    // With an index, hardly anything of the file would be fetched.
+    let index = PathBuf::from(format!("{}.index", usr.display()));
+    let aside = world.at("index");
+    fs_err::rename(&index, &aside).unwrap();
     let mut bad = good.clone();
-    bad[70_000] ^= 1;
+    bad.iter_mut().step_by(4096).for_each(|byte| *byte ^= 1);
     fs_err::write(&usr, &bad).unwrap();
     let ran = world.agent("update");
     assert!(ran.code == 1 && ran.stderr.contains("doesn't match its root hash"), "{}", ran.text());
@@ -137,6 +145,8 @@ fn nothing_boots_that_is_not_what_was_signed() {
     fs_err::write(&usr, &good).unwrap();
     world.agent("update").ok();
     assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.1.0+3.efi\n");
+
+    fs_err::rename(&aside, &index).unwrap();
 
     // What the boot loader has given up is not tried again.
     let entry = |name: &str| world.at("esp/EFI/Linux").join(name);
@@ -151,6 +161,59 @@ fn nothing_boots_that_is_not_what_was_signed() {
     world.builder("promote rel/hello 1.1.0 --key keys/channel.key");
     assert!(world.agent("update").ok().stdout.contains("1.1.0 was tried"));
     assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.2.0+3.efi\n");
+}
+
+/// Indexes only say what needn't be fetched.
+#[test]
+fn whatever_is_wrong_with_an_index_costs_bytes_and_nothing_else() {
+    let world = World::new();
+    world.publish();
+    let usr_index = PathBuf::from(format!("{}.index", world.usr().display()));
+    let uki_index = world.at("rel/hello/hello_1.1.0.efi.index");
+    let (good, uki_good) = (fs_err::read(&usr_index).unwrap(), fs_err::read(&uki_index).unwrap());
+    let flipped = |bytes: &[u8], from: usize| -> Vec<u8> {
+        bytes.iter().enumerate().map(|(n, byte)| if n < from { *byte } else { byte ^ 1 }).collect()
+    };
+    let uki_len = fs_err::metadata(world.at("rel/hello/hello_1.1.0.efi")).unwrap().len();
+    let usr_len = fs_err::metadata(world.usr()).unwrap().len();
+    let short = &good[..good.len() - 1];
+    for (what, usr, uki, whole_usr, whole_uki) in [
+        ("no index", None, None, true, true),
+        ("a short one", Some(short.to_vec()), Some(uki_good[..40].to_vec()), true, true),
+        ("no table", Some(flipped(&good, 32)), Some(flipped(&uki_good, 32)), true, true),
+        ("wrong hashes", Some(flipped(&good, good.len() - 6)), Some(uki_good.clone()), false, false),
+    ] {
+        for (path, bytes) in [(&usr_index, &usr), (&uki_index, &uki)] {
+            match bytes {
+                Some(bytes) => fs_err::write(path, bytes).unwrap(),
+                None => fs_err::remove_file(path).unwrap(),
+            }
+        }
+        run(Command::new("cp").arg("--sparse=always").arg(&hello().path).arg(world.at("disk.raw"))).ok();
+        let _ = fs_err::remove_file(world.at("esp/EFI/Linux/hello_1.1.0+3.efi"));
+        let ran = world.agent("update --json").ok();
+        let json: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let fetched = json["fetched"].as_u64().unwrap();
+        let least = if whole_usr { usr_len } else { 0 } + if whole_uki { uki_len } else { 0 };
+        assert!(
+            (least..least + 2_000_000).contains(&fetched),
+            "{what}: {fetched} of {least}\n{}",
+            ran.stderr
+        );
+        let seen = run(program("image-builder").arg("inspect").arg(world.at("disk.raw")).arg("--json")).ok();
+        let seen: Value = serde_json::from_str(&seen.stdout).unwrap();
+        assert_eq!(seen["slots"][1]["verity"], "verified", "{what}");
+    }
+    // A server that knows no ranges.
+    fs_err::write(&usr_index, good).unwrap();
+    fs_err::write(&uki_index, uki_good).unwrap();
+    let web = Web::serve(&world.at("rel"), "max_ranges 0;");
+    let config = json!({"urls": [web.url], "channel": "stable", "root": "keys/1.root.json"});
+    fs_err::write(world.at("config.json"), config.to_string()).unwrap();
+    run(Command::new("cp").arg("--sparse=always").arg(&hello().path).arg(world.at("disk.raw"))).ok();
+    fs_err::remove_file(world.at("esp/EFI/Linux/hello_1.1.0+3.efi")).unwrap();
+    let ran = world.agent("update").ok();
+    assert!(ran.stderr.contains("sends no ranges"), "{}", ran.text());
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Check => check(cli, &machine),
         Command::Update { now, reboot } => {
             let outcome = update(cli, &machine, now)?;
-            if let Outcome::Staged { version } = &outcome
+            if let Outcome::Staged { version, .. } = &outcome
                 && reboot
             {
                 self::reboot(cli, &machine, version)?;
@@ -153,7 +153,12 @@ fn update(cli: &Cli, machine: &Machine, now: bool) -> Result<Outcome> {
             let until = Timestamp::from_second(*until)?;
             println!("{version} is newer; this machine's turn is at {until} (--now doesn't wait)");
         }
-        Outcome::Staged { version } => println!("{version} is installed; the machine boots it next"),
+        Outcome::Staged { version, fetched } => {
+            if *fetched > 0 {
+                eprintln!("{} were fetched, the rest was here", size::human(*fetched));
+            }
+            println!("{version} is installed; the machine boots it next");
+        }
         Outcome::Failed { version } => {
             println!("{version} was tried and did not come up; it is not tried again")
         }

@@ -2,18 +2,25 @@
 //! way but the slot itself, so it can be interrupted anywhere and begun again.
 
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde::Serialize;
+use twinhull_delta::{Reuse, Scan};
+use twinhull_fsimg::Part as File;
 use twinhull_reboot::{Admission, Place, Rollout};
 use twinhull_release::{Checked, Part, Release, check, names};
 use twinhull_slots::{Assessment, Disk, Error as SlotError, EspDir, Image, Update, boot_files, staged};
 
+use crate::assemble::{self, Trouble};
 use crate::config::Config;
 use crate::http::Folders;
 use crate::machine::Machine;
 use crate::memory::{LastCheck, Memory};
+
+/// Who wants to know how many bytes of how many are in their place.
+pub type Show<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
 /// Bytes that are fetched and written at once.
 const CHUNK: u64 = 256 << 10;
@@ -38,6 +45,8 @@ pub enum Outcome {
     Staged {
         /// The version.
         version: String,
+        /// Bytes that were fetched for it.
+        fetched: u64,
     },
     /// The version was tried as often as it may be, and the machine came back.
     Failed {
@@ -106,7 +115,7 @@ impl Agent<'_> {
         disk: &Disk,
         esp: &EspDir,
         at_once: bool,
-        progress: &mut dyn FnMut(u64, u64),
+        progress: Show<'_>,
     ) -> Result<Outcome> {
         let checked = self.check()?;
         let Some(release) = &checked.offer else {
@@ -122,44 +131,106 @@ impl Agent<'_> {
             return Ok(Outcome::Failed { version });
         }
         if staged(disk, esp, &image)?.is_some() {
-            return Ok(Outcome::Staged { version });
+            return Ok(Outcome::Staged { version, fetched: 0 });
         }
         if !at_once && let Admission::WaitUntil(until) = self.admission(&checked, &version)? {
             return Ok(Outcome::Waiting { version, until: until.as_second() });
         }
+        let before = self.folders.fetched();
         self.stage(disk, esp, &image, release, progress)?;
-        Ok(Outcome::Staged { version })
+        Ok(Outcome::Staged { version, fetched: self.folders.fetched() - before })
     }
 
+    /// Puts the version into the other slot, fetching as little as it can. When what comes out is not what was signed,
+    /// all of it is fetched.
     fn stage(
         &self,
         disk: &Disk,
         esp: &EspDir,
         image: &Image,
         release: &Release,
-        show: &mut dyn FnMut(u64, u64),
+        show: Show<'_>,
     ) -> Result<()> {
-        let update = Update::begin(disk, esp, image, &self.machine.root_hash)?;
-        let writer = update.writer();
-        let slot = release.usr.length + release.verity.length;
-        let mut progress = Progress { bytes: 0, total: slot + release.uki.length, show };
+        let total = Part::NEEDED.iter().map(|part| release.part(*part).length).sum();
+        let progress = Progress { total, state: Mutex::new((0, show)) };
         let failed = || format!("{} was not installed", release.version);
-        // What an earlier run has written whole needs no second fetch.
-        if writer.verify().is_ok() {
-            progress.bytes = slot;
-        } else {
-            let usr = self.open(release, Part::Usr, &mut progress);
-            copy(usr, |bytes, at| writer.write_data(bytes, at)).with_context(failed)?;
-            let tree = self.open(release, Part::Verity, &mut progress);
-            copy(tree, |bytes, at| writer.write_tree(bytes, at)).with_context(failed)?;
+        let update = Update::begin(disk, esp, image, &self.machine.root_hash)?;
+        self.fill(disk, &update, release, &progress).with_context(failed)?;
+        let slot = release.usr.length + release.verity.length;
+        progress.set(slot);
+        match self.old_uki(esp).and_then(|old| assemble::begin(&self.folders, release, old)) {
+            Ok(uki) => match update.finish(&mut Counted { file: uki, progress: &progress }) {
+                Err(
+                    error @ (SlotError::Source(_)
+                    | SlotError::WrongDigest { .. }
+                    | SlotError::WrongLength { .. }),
+                ) => {
+                    eprintln!("<5>the UKI is fetched whole: {error}");
+                }
+                finished => return finished.map(drop).with_context(failed),
+            },
+            Err(error) => {
+                eprintln!("<5>the UKI is fetched whole: {error:#}");
+                return update
+                    .finish(&mut self.open(release, Part::Uki, &progress))
+                    .map(drop)
+                    .with_context(failed);
+            }
         }
-        update.finish(&mut self.open(release, Part::Uki, &mut progress)).with_context(failed)?;
-        Ok(())
+        // The slot has its name by now, and is found to be whole.
+        progress.set(slot);
+        let update = Update::begin(disk, esp, image, &self.machine.root_hash)?;
+        update.finish(&mut self.open(release, Part::Uki, &progress)).map(drop).with_context(failed)
     }
 
-    fn open<'a>(&'a self, release: &Release, part: Part, progress: &'a mut Progress<'_>) -> impl Read + 'a {
+    fn fill(
+        &self,
+        disk: &Disk,
+        update: &Update<'_, Disk, EspDir>,
+        release: &Release,
+        progress: &Progress<'_>,
+    ) -> Result<()> {
+        let writer = update.writer();
+        // What an earlier run has written whole needs no second look.
+        if writer.verify().is_ok() {
+            return Ok(());
+        }
+        let running = update.running().data_of(disk);
+        let scan =
+            Scan::new(&running).inspect_err(|error| eprintln!("<5>nothing of /usr is reused: {error}"));
+        let scan: Vec<Scan> = scan.into_iter().collect();
+        let slot = assemble::Slot {
+            folders: &self.folders,
+            release,
+            running: &running,
+            scan: &scan,
+            version: &self.machine.version,
+            writer,
+            done: &|bytes| progress.add(bytes),
+        };
+        for reuse in [Reuse::Extents, Reuse::Groups] {
+            progress.set(0);
+            match assemble::fill(&slot, reuse) {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Doubt(error)) => eprintln!("<5>more is fetched: {error:#}"),
+                Err(Trouble::Fatal(error)) => return Err(error),
+            }
+        }
+        progress.set(0);
+        copy(self.open(release, Part::Usr, progress), |bytes, at| writer.write_data(bytes, at))?;
+        copy(self.open(release, Part::Verity, progress), |bytes, at| writer.write_tree(bytes, at))
+    }
+
+    /// The UKI that runs.
+    fn old_uki(&self, esp: &EspDir) -> Result<File> {
+        let entries = boot_files(esp, &self.machine.image)?;
+        let running = entries.iter().find(|entry| entry.name.version == self.machine.version);
+        Ok(esp.read_at(&running.context("the running version has no boot file")?.file)?)
+    }
+
+    fn open<'a>(&'a self, release: &Release, part: Part, progress: &'a Progress<'_>) -> impl Read + 'a {
         let file = self.folders.open(&release.file(part), release.part(part).length);
-        Counted { file, progress: &mut *progress }
+        Counted { file, progress }
     }
 }
 
@@ -192,25 +263,41 @@ fn copy(mut file: impl Read, write: impl Fn(&[u8], u64) -> Result<(), SlotError>
     }
 }
 
-/// How far an update is, over all its files.
+/// How far an update is, over all files that it writes.
 struct Progress<'a> {
-    bytes: u64,
     total: u64,
-    show: &'a mut dyn FnMut(u64, u64),
+    /// Bytes so far, and who wants to know.
+    state: Mutex<(u64, Show<'a>)>,
+}
+
+impl Progress<'_> {
+    fn add(&self, more: u64) {
+        self.change(|bytes| bytes + more);
+    }
+
+    fn set(&self, bytes: u64) {
+        self.change(|_| bytes);
+    }
+
+    fn change(&self, change: impl FnOnce(u64) -> u64) {
+        // Whoever panicked in there is known already.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 = change(state.0).min(self.total);
+        let bytes = state.0;
+        (state.1)(bytes, self.total);
+    }
 }
 
 /// A file whose bytes count.
 struct Counted<'a, 'b, R> {
     file: R,
-    progress: &'a mut Progress<'b>,
+    progress: &'a Progress<'b>,
 }
 
 impl<R: Read> Read for Counted<'_, '_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.file.read(buffer)?;
-        let progress = &mut *self.progress;
-        progress.bytes += n as u64;
-        (progress.show)(progress.bytes, progress.total);
+        self.progress.add(n as u64);
         Ok(n)
     }
 }

@@ -2,6 +2,8 @@
 //! that comes back is believed here.
 
 use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -54,6 +56,8 @@ pub struct Folders {
     /// With a slash at the end.
     urls: Vec<Url>,
     patience: Patience,
+    /// Bytes of all bodies that came.
+    fetched: AtomicU64,
 }
 
 impl Folders {
@@ -72,17 +76,33 @@ impl Folders {
             }
             Ok(url)
         };
-        Ok(Folders { client, urls: bases.iter().map(folder).collect::<Result<_>>()?, patience })
+        Ok(Folders {
+            client,
+            urls: bases.iter().map(folder).collect::<Result<_>>()?,
+            patience,
+            fetched: AtomicU64::new(0),
+        })
+    }
+
+    /// Bytes that were fetched so far, without what HTTP adds.
+    pub fn fetched(&self) -> u64 {
+        self.fetched.load(Ordering::Relaxed)
     }
 
     /// The file `name` of exactly `length` bytes, as a reader that survives broken connections.
     pub fn open(&self, name: &str, length: u64) -> Download<'_> {
+        self.open_range(name, length, 0..length)
+    }
+
+    /// As [`Folders::open`], for a range of the file only; it fails with servers that know no ranges.
+    pub fn open_range(&self, name: &str, length: u64, range: Range<u64>) -> Download<'_> {
         let patience = self.patience;
         Download {
             folders: self,
             name: name.into(),
             length,
-            at: 0,
+            at: range.start,
+            end: range.end.min(length),
             body: None,
             mirror: 0,
             failures: 0,
@@ -91,10 +111,10 @@ impl Folders {
     }
 
     /// `bound` is for all of the answer; without it only silence ends a request.
-    fn get(&self, url: &Url, from: u64, bound: Option<Duration>) -> Result<Response, String> {
+    fn get(&self, url: &Url, range: Option<String>, bound: Option<Duration>) -> Result<Response, String> {
         let request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         let request = bound.into_iter().fold(request, |request, bound| request.timeout(bound));
-        let request = if from > 0 { request.header(RANGE, format!("bytes={from}-")) } else { request };
+        let request = range.into_iter().fold(request, |request, range| request.header(RANGE, range));
         let response = request.send().map_err(|e| cause(&e))?;
         match response.status().as_u16() {
             200 | 206 | 404 => Ok(response),
@@ -109,7 +129,7 @@ impl Source for Folders {
         for base in &self.urls {
             let url = base.join(name).map_err(|e| SourceError::Other(e.to_string()))?;
             // A document is small: a drip that never falls silent must end, too.
-            let response = match self.get(&url, 0, Some(self.patience.window)) {
+            let response = match self.get(&url, None, Some(self.patience.window)) {
                 Ok(response) if response.status() == 404 => continue,
                 Ok(response) => response,
                 Err(reason) => {
@@ -118,7 +138,9 @@ impl Source for Folders {
                 }
             };
             let mut bytes = Vec::new();
-            match response.take(limit + 1).read_to_end(&mut bytes) {
+            let read = response.take(limit + 1).read_to_end(&mut bytes);
+            self.fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            match read {
                 Ok(_) if bytes.len() as u64 > limit => return Err(SourceError::TooLong),
                 Ok(_) => return Ok(Some(bytes)),
                 Err(error) => problem = Some(format!("{url}: {}", cause(&error))),
@@ -136,6 +158,8 @@ pub struct Download<'a> {
     name: String,
     length: u64,
     at: u64,
+    /// Where reading ends.
+    end: u64,
     body: Option<Body>,
     mirror: usize,
     /// Requests since the last byte.
@@ -158,24 +182,27 @@ impl Download<'_> {
         u32::try_from(self.folders.urls.len()).unwrap_or(u32::MAX)
     }
 
-    /// Asks for the rest of the file.
+    /// Asks for what is still to be read.
     fn connect(&self) -> Result<Body, Trouble> {
         let base = &self.folders.urls[self.mirror % self.folders.urls.len()];
         let url = base.join(&self.name).map_err(|e| Trouble::Lasting(e.to_string()))?;
         let passing = |reason: String| Trouble::Passing(format!("{url}: {reason}"));
         let lasting = |reason: String| Trouble::Lasting(format!("{url}: {reason}"));
-        let response = self.folders.get(&url, self.at, None).map_err(passing)?;
+        let (at, last) = (self.at, self.end - 1);
+        let range = (at > 0 || self.end < self.length).then(|| format!("bytes={at}-{last}"));
+        let response = self.folders.get(&url, range, None).map_err(passing)?;
         let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
         let expected = match response.status().as_u16() {
             404 => return Err(lasting("the server doesn't have it".into())),
             206 => {
                 let range = header(CONTENT_RANGE).unwrap_or_default().to_owned();
-                let wanted = format!("bytes {}-{}/{}", self.at, self.length - 1, self.length);
+                let wanted = format!("bytes {at}-{last}/{}", self.length);
                 if range != wanted {
                     return Err(lasting(format!("the server sent {range:?} for {wanted:?}")));
                 }
-                self.length - self.at
+                self.end - at
             }
+            _ if self.end < self.length => return Err(lasting("the server sends no ranges of files".into())),
             _ => self.length,
         };
         if let Some(length) = header(CONTENT_LENGTH).filter(|length| *length != expected.to_string()) {
@@ -192,13 +219,14 @@ impl Download<'_> {
             Some(body) => body,
             None => self.connect()?,
         };
-        let left = if body.skip > 0 { body.skip } else { self.length - self.at };
+        let left = if body.skip > 0 { body.skip } else { self.end - self.at };
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         let n = body.response.read(&mut buffer[..most]).map_err(|e| Trouble::Passing(cause(&e)))?;
         if n == 0 {
             return Err(Trouble::Passing("the connection was closed".into()));
         }
         body.bytes += n as u64;
+        self.folders.fetched.fetch_add(n as u64, Ordering::Relaxed);
         let time = body.since.elapsed();
         if time >= self.patience.window {
             let rate = body.bytes as f64 / time.as_secs_f64();
@@ -218,7 +246,7 @@ impl Download<'_> {
 
 impl Read for Download<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.length || buffer.is_empty() {
+        if self.at >= self.end || buffer.is_empty() {
             return Ok(0);
         }
         loop {

@@ -2,8 +2,9 @@
 //!
 //! What may be believed is decided by `twinhull-release`, what may be written by `twinhull-slots`, when to reboot by
 //! `twinhull-reboot`. Here they meet the machine: [`config`] says what to follow, [`machine`] what runs, [`http`]
-//! fetches, [`memory`] remembers, and [`engine`] puts them in order.
+//! fetches, `assemble` reuses what is here already, [`memory`] remembers, and [`engine`] puts them in order.
 
+mod assemble;
 pub mod cli;
 pub mod config;
 pub mod engine;

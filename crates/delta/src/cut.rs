@@ -4,6 +4,8 @@
 //! Compressed clusters of a file that didn't change are the same bytes in every image (ADR 15); only their place differs.
 //! What is between the data of files, inodes, their indexes and directories, is full of places; in ext4 also of checksums
 //! that begin with the file system's UUID, and so are others in every version.
+//!
+//! A UKI is cut where its sections begin: kernel and initrd move when a command line gets longer.
 
 use std::collections::HashSet;
 
@@ -17,6 +19,8 @@ pub(crate) const PIECE: u64 = 64 << 10;
 const BLOCK: u64 = 4096;
 /// File data that is shorter isn't worth a hash: it goes into the index.
 const SHORT: u64 = 64;
+/// Longest section of a PE file that is wanted in the index: command line, release, and what else is new in every UKI.
+const SMALL: u64 = 4096;
 /// Most extents of an image.
 pub(crate) const MAX_EXTENTS: usize = 4 << 20;
 
@@ -45,9 +49,13 @@ impl<R: ReadAt + ?Sized> ReadAt for Lent<'_, R> {
 /// The pieces of `image` in its order, without gaps, up to the end of the file system; what is behind that belongs to the
 /// slot.
 ///
-/// An image that the readers don't know is cut into pieces of fixed length.
+/// What the readers don't know is cut into pieces of fixed length.
 pub(crate) fn pieces(image: &(impl ReadAt + ?Sized)) -> Result<Vec<Piece>> {
-    let Ok(fs) = FileSystem::new(Lent(image)) else { return fill(Vec::new(), image.len(), PIECE, 0) };
+    let Ok(fs) = FileSystem::new(Lent(image)) else {
+        let sections = sections(image)?;
+        let inline = if sections.is_empty() { 0 } else { PIECE };
+        return fill(sections, image.len(), PIECE, inline);
+    };
     let len = fs.length();
     if len > image.len() {
         return Err(Error::BadImage(format!("it should have {len} bytes, but has {}", image.len())));
@@ -61,6 +69,26 @@ pub(crate) fn pieces(image: &(impl ReadAt + ?Sized)) -> Result<Vec<Piece>> {
         Err(Stop::TooMany) => Err(too_many()),
         Err(Stop::Image) => fill(Vec::new(), len, PIECE, 0),
     }
+}
+
+/// The places of long sections, when `image` is a PE file; the short ones and the headers are left between them.
+fn sections(image: &(impl ReadAt + ?Sized)) -> Result<Vec<Piece>> {
+    let mut head = vec![0; image.len().min(BLOCK) as usize];
+    image.read_exact_at(&mut head, 0)?;
+    let mut pieces = Vec::new();
+    for (start, len) in twinhull_uki::section_places("UKI", &head).unwrap_or_default() {
+        let end = start.saturating_add(len).min(image.len());
+        let mut at = start;
+        while len > SMALL && at < end {
+            let now = (end - at).min(PIECE);
+            pieces.push(Piece { start: at, len: now, inline: false });
+            at += now;
+            if pieces.len() > MAX_EXTENTS {
+                return Err(too_many());
+            }
+        }
+    }
+    Ok(pieces)
 }
 
 /// Why a walk ended.

@@ -55,6 +55,34 @@ pub(crate) fn ext4(tree: &Tree) -> Vec<u8> {
     out.into_inner()
 }
 
+/// A PE file with these sections, as far as readers of its section table care.
+pub(crate) fn pe(sections: &[&[u8]]) -> Vec<u8> {
+    let mut file = b"MZ".to_vec();
+    file.resize(60, 0);
+    file.extend(64_u32.to_le_bytes());
+    file.extend(b"PE\0\0\x64\x86");
+    file.extend((sections.len() as u16).to_le_bytes());
+    file.resize(84, 0);
+    file.extend([240, 0, 0, 0, 0x0b, 2]);
+    file.resize(196, 0);
+    file.push(16);
+    file.resize(328, 0);
+    let mut at = 1024;
+    for section in sections {
+        let len = section.len().next_multiple_of(512) as u32;
+        file.extend(b".section");
+        [section.len() as u32, 0, len, at].iter().for_each(|n| file.extend(n.to_le_bytes()));
+        file.extend([0; 16]);
+        at += len;
+    }
+    file.resize(1024, 0);
+    for section in sections {
+        file.extend_from_slice(section);
+        file.resize(file.len().next_multiple_of(512), 0);
+    }
+    file
+}
+
 /// The index of an image.
 pub(crate) fn index(image: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();

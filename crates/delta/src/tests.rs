@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use twinhull_tree::{Node, Tree};
 
-use crate::samples::{bytes, erofs, ext4, index, tree, update};
+use crate::samples::{bytes, erofs, ext4, index, pe, tree, update};
 use crate::{Error, Head, Planner, Reuse, Scan, cut};
 
 /// Updates an empty slot and returns bytes of index and image.
@@ -46,6 +46,26 @@ fn a_file_that_grows_moves_the_others_and_only_it_is_fetched() {
         assert!(index_cost <= index(&new).len() as u64);
         assert!(cost(&new, &old).1 < 40_000 + room);
     }
+}
+
+#[test]
+fn sections_of_a_uki_move_when_a_short_one_grows() {
+    let (stub, kernel, initrd) = (bytes(1, 90_000), bytes(2, 1_500_000), bytes(3, 2_000_000));
+    let uki = |cmdline: &[u8], initrd: &[u8]| pe(&[&stub, cmdline, &kernel, initrd]);
+    let old = uki(b"quiet", &initrd);
+    let (index_cost, image_cost) = cost(&old, &uki(&b"quiet ".repeat(200), &initrd));
+    assert_eq!(image_cost, 0);
+    assert!(index_cost < 2500, "{index_cost}");
+    let mut changed = initrd.clone();
+    changed[1_000_000] ^= 1;
+    let (_, image_cost) = cost(&old, &uki(b"loud and long, but only once", &changed));
+    assert_eq!(image_cost, 64 << 10);
+    // A section table that leads out of the file.
+    let mut odd = old.clone();
+    odd[328 + 40 + 20..328 + 40 + 24].fill(0xff);
+    cost(&old, &odd);
+    odd.truncate(500);
+    cost(&old, &odd);
 }
 
 #[test]

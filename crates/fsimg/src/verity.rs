@@ -140,6 +140,53 @@ struct Level {
     blocks: u64,
 }
 
+/// Makes the tree of `data` behind `superblock`, the first 512 bytes of a tree of the same data and salt: by the data
+/// alone, with one hash block in memory and on one thread. `write` gets blocks and their byte offset in the tree, and
+/// `tree` reads back what was written.
+///
+/// Returns the root hash; [`Error::Damaged`] for a superblock that isn't ours or not for data of this length.
+pub fn rebuild(
+    data: &dyn ReadAt,
+    superblock: &[u8; 512],
+    tree: &dyn ReadAt,
+    mut write: impl FnMut(&[u8], u64) -> Result<()>,
+) -> Result<RootHash> {
+    let found = parse_superblock(superblock, 0)?;
+    let len = found.data_blocks * BLOCK;
+    if len == 0 || len != data.len() || tree_len(len) > tree.len() {
+        let rooms = (data.len(), tree.len());
+        return Err(damaged(0, format!("it is for {len} bytes, data and tree have {rooms:?}")));
+    }
+    let levels = levels(found.data_blocks);
+    let mut above: Vec<u64> = levels.iter().map(|blocks| blocks * BLOCK).collect();
+    // Of each level the bytes of all that come before it: those nearer to the root.
+    let mut at = BLOCK;
+    for len in above.iter_mut().rev() {
+        at += std::mem::replace(len, at);
+    }
+    let mut block = superblock.to_vec();
+    block.resize(BLOCK as usize, 0);
+    write(&block, 0)?;
+    let salt = &found.options.salt;
+    let (mut below, mut start, mut blocks) = (data, 0, found.data_blocks);
+    let mut read = vec![0; (PER_BLOCK * BLOCK) as usize];
+    for (level, to) in levels.into_iter().zip(above) {
+        for n in 0..level {
+            let now = &mut read[..((blocks - n * PER_BLOCK).min(PER_BLOCK) * BLOCK) as usize];
+            below.read_exact_at(now, start + n * PER_BLOCK * BLOCK)?;
+            let mut hashes = hash_blocks(now, salt);
+            hashes.resize(BLOCK as usize, 0);
+            write(&hashes, to + n * BLOCK)?;
+        }
+        (below, start, blocks) = (tree, to, level);
+    }
+    let mut top = [0; BLOCK as usize];
+    below.read_exact_at(&mut top, start)?;
+    let mut root = [0; DIGEST];
+    root.copy_from_slice(&hash_blocks(&top, salt));
+    Ok(root)
+}
+
 struct Check<'a> {
     data: &'a dyn ReadAt,
     tree: &'a dyn ReadAt,
@@ -326,6 +373,15 @@ mod tests {
             let part = |at, len| crate::Part::new(file.try_clone().unwrap(), at, len).unwrap();
             let checked = || check(&part(8192, len), &part(hash_at, tree_len(len)), &root);
             assert_eq!(checked().unwrap(), len);
+            let mut superblock = [0; 512];
+            file.read_exact_at(&mut superblock, hash_at).unwrap();
+            let again = tempfile::tempfile().unwrap();
+            again.set_len(tree_len(len)).unwrap();
+            let tree = crate::Part::new(again.try_clone().unwrap(), 0, tree_len(len)).unwrap();
+            let write = |bytes: &[u8], at| Ok(again.write_all_at(bytes, at)?);
+            assert_eq!(rebuild(&part(8192, len), &superblock, &tree, write).unwrap(), root);
+            assert_eq!(check(&part(8192, len), &tree, &root).unwrap(), len);
+            assert!(rebuild(&part(8192, len - BLOCK), &superblock, &tree, |_, _| Ok(())).is_err());
             assert!(check(&part(8192, len - 1), &part(hash_at, tree_len(len)), &root).is_err());
             assert!(check(&part(8192, len), &part(hash_at, tree_len(len) - 1), &root).is_err());
             let mut places = vec![8192 + len / 2, 8192 + len - 1];

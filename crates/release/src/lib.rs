@@ -16,7 +16,8 @@ mod version;
 
 pub use check::{Checked, Machine, Source, SourceError, check};
 pub use documents::{
-    Artefact, Channel, Document, FORMAT, Kind, Part, Release, Role, Rollout, Root, Rule, check_cmdline,
+    Artefact, Channel, Document, FORMAT, Kind, Part, Patches, Release, Role, Rollout, Root, Rule,
+    check_cmdline,
 };
 pub use error::{Attack, Error, Result};
 pub use key::{PublicKey, SecretKey};

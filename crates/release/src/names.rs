@@ -74,6 +74,16 @@ pub fn uki(image: &str, version: &str) -> String {
     format!("{image}_{version}.efi")
 }
 
+/// The index of the file `name`.
+pub fn index(name: &str) -> String {
+    format!("{name}.index")
+}
+
+/// Patches from the version `from`.
+pub fn patches(image: &str, version: &str, from: &str) -> String {
+    format!("{image}_{version}_{from}.patches")
+}
+
 /// What systemd-sysupdate reads to find versions.
 pub const SUMS: &str = "SHA256SUMS";
 

@@ -50,8 +50,11 @@ fn release(version: &str) -> Release {
         created: NOW - DAY,
         root_hash: "cd".repeat(32),
         usr: artefact(5 << 30),
+        usr_index: artefact(5 << 20),
         verity: artefact(41 << 20),
         uki: artefact(30 << 20),
+        uki_index: artefact(3 << 10),
+        patches: Vec::new(),
     }
 }
 

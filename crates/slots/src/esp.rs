@@ -60,6 +60,13 @@ impl EspDir {
         Ok(EspDir { folder: fs_err::File::open(&path)?, path })
     }
 
+    /// A file, to read from any position.
+    pub fn read_at(&self, name: &str) -> Result<twinhull_fsimg::Part> {
+        let file = fs_err::File::open(self.file(name)?)?;
+        let len = file.metadata()?.len();
+        twinhull_fsimg::Part::new(file.into_file(), 0, len)
+    }
+
     /// The path of a file, which must be one of the folder itself.
     fn file(&self, name: &str) -> Result<PathBuf> {
         if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {

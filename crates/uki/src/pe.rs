@@ -119,6 +119,17 @@ pub fn sections(role: &'static str, data: &[u8]) -> Result<Vec<Section>> {
         .collect()
 }
 
+/// Byte offset and length, with padding, of all sections in a file that begins with `head`, whether the file has them or
+/// not.
+///
+/// Returns [`Error::NotPe`], also when `head` ends before the section table.
+pub fn section_places(role: &'static str, head: &[u8]) -> Result<Vec<(u64, u64)>> {
+    let place = |header: &pe::ImageSectionHeader| {
+        (u64::from(header.pointer_to_raw_data.get(LE)), u64::from(header.size_of_raw_data.get(LE)))
+    };
+    Ok(parse(role, head)?.sections.iter().map(place).collect())
+}
+
 /// The bytes of the first section called `name`, or `None`.
 ///
 /// Returns [`Error::NotPe`].

@@ -307,7 +307,7 @@ pub(super) fn kind_of(path: &Path) -> Result<(Kind, String)> {
 
 /// Lines as sha256sum(1) writes them.
 pub(super) fn sums(release: &Release) -> String {
-    let mut parts = Part::ALL.map(|part| (release.file(part), &release.part(part).sha256));
+    let mut parts = Part::NEEDED.map(|part| (release.file(part), &release.part(part).sha256));
     parts.sort();
     parts.iter().map(|(name, sha256)| format!("{sha256}  {name}\n")).collect()
 }

@@ -1,6 +1,7 @@
 //! The release side of updates: keys, release folders, channels. Everything is files, and a web server that knows
 //! nothing of Twinhull serves them. docs/reference/release.md describes the folder.
 
+mod delta;
 mod folder;
 mod keys;
 mod promote;
@@ -53,6 +54,9 @@ pub(crate) struct KeygenArgs {
 #[command(
     after_help = "Writes the usr image, its hash tree and the UKI of the image's first filled slot into BASE/IMAGE, and a \
                   document with their digests, signed. No machine looks at it before `promote` says so.\n\n\
+                  Machines fetch only what they don't have, by an index that is written as well. Patches save even more \
+                  where programs were rebuilt, for machines that run the versions they are from: the newest of every \
+                  channel, or those given.\n\n\
                   With too few keys the document is kept as a draft, NAME.draft, for `sign`.\n\n\
                   Examples:\n  \
                   image-builder release out/web_1.1.0.raw --to releases --key keys/release.key\n  \
@@ -70,6 +74,12 @@ pub(crate) struct ReleaseArgs {
     /// Private key of the role release; can be given several times
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
+    /// Make patches from this version; can be given several times [default: the newest of every channel]
+    #[arg(long, value_name = "VERSION")]
+    patches_from: Vec<String>,
+    /// Make no patches
+    #[arg(long, conflicts_with = "patches_from")]
+    no_patches: bool,
     #[command(flatten)]
     output: Output,
 }

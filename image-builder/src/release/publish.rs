@@ -1,21 +1,21 @@
 //! `release`: what a disk image's slot and ESP hold, as the files that machines fetch.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use sha2::{Digest as _, Sha256};
+use twinhull_delta::write_index;
 use twinhull_disk::types::{self, Arch};
 use twinhull_disk::{slot, table};
-use twinhull_fsimg::{FileSystem, Part as Range, fat, verity};
-use twinhull_release::{Artefact, FORMAT, Kind, Release, names};
+use twinhull_fsimg::{FileSystem, Part as Range, ReadAt, fat, verity};
+use twinhull_release::{Artefact, FORMAT, Kind, Patches, Release, names};
 use twinhull_sysutil::atomic::Replacement;
 use twinhull_sysutil::{digest, size};
 
 use super::folder::{Folder, signed};
-use super::{Outcome, ReleaseArgs, keys, verify};
+use super::{Outcome, ReleaseArgs, delta, keys, verify};
 use crate::progress::{Progress, Step};
 
 /// Largest ESP that is read, in bytes.
@@ -61,16 +61,55 @@ pub(super) fn publish(args: &ReleaseArgs, progress: &Progress) -> Result<Outcome
     ensure!(root.image == source.image, "the root is for {}, the image is {}", root.image, source.image);
     keys::check(&args.keys, &keys, &root.release, &format!("the role release of root {}", root.version))?;
 
+    let (id, version, hash) = (&source.image, &source.version, &source.root_hash);
+    let name = names::release(id, version);
+    let there = folder.read_or_draft(Kind::Release, &name)?;
+    let known = there.as_ref().map(twinhull_release::Envelope::contents::<Release>).transpose()?;
+    let earlier = delta::earlier(args, &folder, &root, version, known.as_ref())?;
+
     let length = source.usr.1 + source.verity.1 + source.uki.len() as u64;
     let step = progress.bytes("Writing the files", length);
     let (mut files, mut done) = (Vec::new(), 0);
-    let mut artefact = |name: String, range: Option<(u64, u64)>| -> Result<Artefact> {
+    let mut artefact = |name: String, fill: &mut dyn FnMut(&mut File) -> Result<()>| -> Result<Artefact> {
         let mut file = Replacement::new(&folder.path(&name))?;
-        let artefact = source.copy(range, file.as_file_mut()?, &step, &mut done)?;
+        let out = file.as_file_mut()?;
+        fill(out)?;
+        let length = out.stream_position()?;
+        out.rewind()?;
+        let sha256 = digest::sha256_reader(&*out)?;
         files.push((name, file));
-        Ok(artefact)
+        Ok(Artefact { length, sha256 })
     };
-    let (id, version, hash) = (&source.image, &source.version, &source.root_hash);
+    let names = (names::usr(id, version, hash), names::verity(id, version, hash), names::uki(id, version));
+    let mut range = |range, out: &mut File| source.copy(range, out, &step, &mut done);
+    let usr = artefact(names.0.clone(), &mut |out| range(source.usr, out))?;
+    let verity = artefact(names.1, &mut |out| range(source.verity, out))?;
+    let uki = artefact(names.2.clone(), &mut |out| Ok(out.write_all(&source.uki)?))?;
+    step.done(&size::human(length));
+    let step = progress.step("Writing the indexes");
+    let image = Range::new(source.file.try_clone()?, source.usr.0, source.usr.1)?;
+    let mut index = |of: &str, image: &dyn ReadAt| {
+        artefact(names::index(of), &mut |out| Ok(write_index(image, out).map(drop)?))
+    };
+    let usr_index = index(&names.0, &image)?;
+    let uki_index = index(&names.2, &source.uki.as_slice())?;
+    step.done(&size::human(usr_index.length + uki_index.length));
+    let (mut patches, mut notes) = (Vec::new(), Vec::new());
+    for old in &earlier {
+        let step = progress.step(&format!("Making patches from {}", old.version));
+        let packing = match delta::packing(&args.image) {
+            Ok(packing) => packing,
+            Err(reason) => {
+                notes
+                    .push(format!("there are no patches, as nothing says how the image is packed: {reason}"));
+                break;
+            }
+        };
+        let name = names::patches(id, version, &old.version);
+        let file = artefact(name, &mut |out| delta::patches(&folder, old, &image, packing, out))?;
+        step.done(&size::human(file.length));
+        patches.push(Patches { from: old.version.clone(), file });
+    }
     let release = Release {
         format: FORMAT,
         image: id.clone(),
@@ -78,13 +117,15 @@ pub(super) fn publish(args: &ReleaseArgs, progress: &Progress) -> Result<Outcome
         arch: source.arch.name().into(),
         created: source.created,
         root_hash: hash.clone(),
-        usr: artefact(names::usr(id, version, hash), Some(source.usr))?,
-        verity: artefact(names::verity(id, version, hash), Some(source.verity))?,
-        uki: artefact(names::uki(id, version), None)?,
+        usr,
+        usr_index,
+        verity,
+        uki,
+        uki_index,
+        patches,
     };
-    let name = names::release(id, version);
     let mut envelope = signed(&release, &[])?;
-    if let Some(there) = folder.read_or_draft(Kind::Release, &name)? {
+    if let Some(there) = there {
         ensure!(
             there.digest() == envelope.digest(),
             "{} {} is released already, with other contents; machines may have it, so give image.version of the spec \
@@ -95,13 +136,12 @@ pub(super) fn publish(args: &ReleaseArgs, progress: &Progress) -> Result<Outcome
         envelope = there;
     }
     keys.iter().for_each(|key| envelope.sign(key));
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome { notes, ..Outcome::default() };
     for (name, file) in files {
         let path = folder.path(&name);
         file.commit(0o644)?;
         outcome.written.push(path);
     }
-    step.done(&size::human(length));
     folder.place(&name, &envelope, &mut outcome)?;
     Ok(outcome)
 }
@@ -176,30 +216,17 @@ impl Source {
         })
     }
 
-    /// Copies a range of the disk, or else the UKI.
-    fn copy(
-        &self,
-        range: Option<(u64, u64)>,
-        to: &mut File,
-        step: &Step,
-        done: &mut u64,
-    ) -> Result<Artefact> {
-        let Some((offset, length)) = range else {
-            to.write_all(&self.uki)?;
-            *done += self.uki.len() as u64;
-            step.position(*done);
-            return Ok(Artefact { length: self.uki.len() as u64, sha256: digest::sha256_hex(&self.uki) });
-        };
-        let (mut hasher, mut buffer, mut at) = (Sha256::new(), vec![0; CHUNK], 0);
+    /// Copies a range of the disk.
+    fn copy(&self, (offset, length): (u64, u64), to: &mut File, step: &Step, done: &mut u64) -> Result<()> {
+        let (mut buffer, mut at) = (vec![0; CHUNK], 0);
         while at < length {
             let size = usize::try_from(length - at).map_or(CHUNK, |left| left.min(CHUNK));
             self.file.read_exact_at(&mut buffer[..size], offset + at)?;
-            hasher.update(&buffer[..size]);
             to.write_all(&buffer[..size])?;
             at += size as u64;
             *done += size as u64;
             step.position(*done);
         }
-        Ok(Artefact { length, sha256: digest::hex(&hasher.finalize()) })
+        Ok(())
     }
 }

@@ -1,13 +1,12 @@
 //! `verify-release`: goes through a release folder as a machine does, and then through every byte.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
 use serde::Serialize;
-use twinhull_fsimg::{Part as Range, verity};
-use twinhull_release::{Channel, Kind, Machine, Part, Release, Root, State, check, names};
+use twinhull_fsimg::{Part as Range, ReadAt as _, verity};
+use twinhull_release::{Artefact, Channel, Kind, Machine, Part, Release, Root, State, check, names};
 use twinhull_sysutil::digest;
 use twinhull_uki as uki;
 
@@ -93,6 +92,10 @@ pub(super) fn verify(args: &VerifyArgs, now: Timestamp, progress: &Progress) -> 
         report.add(&release.file(part), part_holds(&folder, &release, part));
         step.done("checked");
     }
+    for patches in &release.patches {
+        let name = release.patches_file(&patches.from);
+        report.add(&name, file_holds(&folder, &name, &patches.file));
+    }
     if args.channel == STABLE {
         let sums = fs_err::read_to_string(folder.path(names::SUMS)).map_err(Into::into).and_then(|text| {
             ensure!(
@@ -113,37 +116,59 @@ pub(super) fn parts(folder: &Folder, release: &Release, progress: &Progress) -> 
     for part in Part::ALL {
         part_holds(folder, release, part).with_context(|| format!("{} is damaged", release.file(part)))?;
     }
+    for patches in &release.patches {
+        let name = release.patches_file(&patches.from);
+        file_holds(folder, &name, &patches.file).with_context(|| format!("{name} is damaged"))?;
+    }
     step.done(&release.version);
     Ok(())
 }
 
-fn part_holds(folder: &Folder, release: &Release, part: Part) -> Result<()> {
-    let artefact = release.part(part);
-    let open = |part| fs_err::File::open(folder.path(&release.file(part)));
-    let mut file = open(part)?;
+/// Checks length and digest of a file.
+fn file_holds(folder: &Folder, name: &str, artefact: &Artefact) -> Result<()> {
+    let mut file = fs_err::File::open(folder.path(name))?;
     let length = file.metadata()?.len();
     ensure!(length == artefact.length, "it has {length} bytes, {} were signed", artefact.length);
-    if part == Part::Uki {
-        let mut bytes = Vec::new();
-        file.take(artefact.length).read_to_end(&mut bytes)?;
-        ensure!(digest::sha256_hex(&bytes) == artefact.sha256, "its digest is not the signed one");
-        return uki(&bytes, &release.root_hash, &release.arch);
-    }
     ensure!(digest::sha256_reader(&mut file)? == artefact.sha256, "its digest is not the signed one");
-    if part == Part::Verity {
-        let range = |part| -> Result<Range> {
-            let file = open(part)?;
-            let length = file.metadata()?.len();
-            Ok(Range::new(file.into_file(), 0, length)?)
-        };
-        let hash = names::parse_digest(&release.root_hash).context("it has no root hash")?;
-        let covered = verity::check(&range(Part::Usr)?, &range(Part::Verity)?, &hash)?;
-        ensure!(
-            covered == release.usr.length,
-            "it covers {covered} bytes, the usr image has {}",
-            release.usr.length
-        );
+    Ok(())
+}
+
+fn part_holds(folder: &Folder, release: &Release, part: Part) -> Result<()> {
+    file_holds(folder, &release.file(part), release.part(part))?;
+    let range = |part| -> Result<Range> {
+        let file = fs_err::File::open(folder.path(&release.file(part)))?.into_file();
+        Ok(Range::new(file, 0, release.part(part).length)?)
+    };
+    match part {
+        Part::Usr => Ok(()),
+        Part::Uki => {
+            let mut bytes = vec![0; usize::try_from(release.uki.length)?];
+            range(part)?.read_exact_at(&mut bytes, 0)?;
+            uki(&bytes, &release.root_hash, &release.arch)
+        }
+        Part::Verity => {
+            let hash = names::parse_digest(&release.root_hash).context("it has no root hash")?;
+            let covered = verity::check(&range(Part::Usr)?, &range(Part::Verity)?, &hash)?;
+            let length = release.usr.length;
+            ensure!(covered == length, "it covers {covered} bytes, the usr image has {length}");
+            Ok(())
+        }
+        Part::UsrIndex => index_holds(&range(part)?, release.usr.length),
+        Part::UkiIndex => index_holds(&range(part)?, release.uki.length),
     }
+}
+
+/// Checks that an index is one, and of a file of this length.
+fn index_holds(index: &Range, length: u64) -> Result<()> {
+    let mut bytes = vec![0; usize::try_from(index.len())?];
+    index.read_exact_at(&mut bytes, 0)?;
+    let head = twinhull_delta::Head::parse(&bytes)?;
+    ensure!(
+        head.image_len == length && head.index_len == index.len(),
+        "it has {} bytes and is of a file of {}, not of {length}",
+        index.len(),
+        head.image_len
+    );
     Ok(())
 }
 

@@ -63,10 +63,33 @@ fn a_broken_download_goes_on_where_it_broke_off() {
         server.join().unwrap(),
         [
             "GET /base/web/file HTTP/1.1",
-            "GET /base/web/file HTTP/1.1 range: bytes=4-",
-            "GET /base/web/file HTTP/1.1 range: bytes=4-"
+            "GET /base/web/file HTTP/1.1 range: bytes=4-9",
+            "GET /base/web/file HTTP/1.1 range: bytes=4-9"
         ]
     );
+}
+
+#[test]
+fn a_range_is_read_and_taken_up_again() {
+    let (url, server) = serve(vec![
+        answer("206 Partial", "Content-Length: 5\r\nContent-Range: bytes 2-6/10\r\n", b"23"),
+        answer("206 Partial", "Content-Length: 3\r\nContent-Range: bytes 4-6/10\r\n", b"456"),
+    ]);
+    let (folders, mut bytes) = (folders(&[&url]), Vec::new());
+    folders.open_range("file", 10, 2..7).read_to_end(&mut bytes).unwrap();
+    assert_eq!((bytes.as_slice(), folders.fetched()), (&b"23456"[..], 5));
+    let asked = server.join().unwrap();
+    assert!(asked[0].ends_with("range: bytes=2-6") && asked[1].ends_with("range: bytes=4-6"), "{asked:?}");
+    for (first, word) in [
+        (answer("200 OK", "Content-Length: 10\r\n", b"0123456789"), "sends no ranges"),
+        (answer("206 Partial", "Content-Range: bytes 2-9/10\r\n", b"23456789"), "the server sent"),
+        (answer("206 Partial", "Content-Range: bytes 2-6/11\r\n", b"23456"), "the server sent"),
+    ] {
+        let (url, _server) = serve(vec![first.clone(), first.clone(), first]);
+        let folders = self::folders(&[&url]);
+        let error = folders.open_range("file", 10, 2..7).read_to_end(&mut bytes).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
 }
 
 #[test]

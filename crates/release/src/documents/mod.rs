@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use channel::{Channel, Rollout};
-pub use release::{Artefact, Part, Release, check_cmdline};
+pub use release::{Artefact, Part, Patches, Release, check_cmdline};
 pub use root::{Role, Root, Rule};
 
 /// Version of the formats.
