@@ -64,7 +64,9 @@ fn initrd(context: &Context, loader: Option<&str>) -> Result<()> {
             "[Unit]\n\
              Description=/var of the real root\n\
              DefaultDependencies=no\n\
-             Requires=twinhull-repart.service sysroot.mount\n\
+             # Not Requires: the service is stopped when the root is switched, and would take /var along.\n\
+             Wants=twinhull-repart.service\n\
+             Requires=sysroot.mount\n\
              After=twinhull-repart.service sysroot.mount\n\
              Before=initrd-root-fs.target\n\
              OnFailure=emergency.target\n\
@@ -113,7 +115,10 @@ fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
             ),
         )?;
         context.pull_in("local-fs.target", "requires", "var.mount")?;
-        hand_over_the_journal(context)?;
+        // What is written before it is mounted would be hidden by it.
+        if is_mounted(context, "/var")? {
+            hand_over_the_journal(context)?;
+        }
     }
     context.write_unit(
         "efi.mount",
@@ -140,6 +145,12 @@ fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
          TimeoutIdleSec=2min\n",
     )?;
     context.pull_in("local-fs.target", "wants", "efi.automount")
+}
+
+/// Whether something is mounted at `path`, by the kernel's list (proc_pid_mountinfo(5), fifth field).
+fn is_mounted(context: &Context, path: &str) -> Result<bool> {
+    let list = fs_err::read_to_string(context.path("/proc/self/mountinfo"))?;
+    Ok(list.lines().any(|line| line.split(' ').nth(4) == Some(path)))
 }
 
 /// Lets journald write to /var from its first line. It is mounted already, so there is nothing to wait for and
@@ -184,6 +195,11 @@ mod tests {
         let unit = fs_err::read_to_string(context.units.join("twinhull-repart.service")).unwrap();
         assert!(unit.contains("by\\x2dpartuuid-0123abcd\\x2d0000"), "{unit}");
         assert!(context.units.join("initrd-root-fs.target.requires/sysroot-var.mount").exists());
+        let unit = fs_err::read_to_string(context.units.join("sysroot-var.mount")).unwrap();
+        assert!(
+            !unit.contains("Requires=twinhull"),
+            "what stops before the root is switched takes /var along: {unit}"
+        );
         assert!(!context.units.join("efi.mount").exists());
     }
 
@@ -216,10 +232,19 @@ mod tests {
         assert!(!flushed.exists(), "/var is not mounted");
         fs_err::create_dir_all(context.path("/run/twinhull/dev")).unwrap();
         fs_err::os::unix::fs::symlink("/dev/vda6", context.path(VAR_LINK)).unwrap();
-        fs_err::remove_dir_all(&context.units).unwrap();
-        fs_err::create_dir_all(&context.units).unwrap();
-        generate(&context).unwrap();
-        assert!(flushed.exists());
+        fs_err::create_dir_all(context.path("/proc/self")).unwrap();
+        let list = context.path("/proc/self/mountinfo");
+        for (mounted, line) in [(false, "86 37 253:6 / /var/lib rw"), (true, "86 37 253:6 / /var rw,nodev")] {
+            fs_err::remove_dir_all(&context.units).unwrap();
+            fs_err::create_dir_all(&context.units).unwrap();
+            fs_err::write(
+                &list,
+                format!("37 1 0:33 / / rw - tmpfs rootfs rw\n{line} shared:3 - ext4 /dev/vda6 rw\n"),
+            )
+            .unwrap();
+            generate(&context).unwrap();
+            assert_eq!(flushed.exists(), mounted);
+        }
         assert!(context.units.join("systemd-journal-flush.service.d/10-twinhull.conf").exists());
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Guest {
     pub(crate) dir: tempfile::TempDir,
     image: PathBuf,
     args: Vec<String>,
+    /// Seconds until it is taken for dead. A shared machine may be several times slower than a good one.
+    timeout: u32,
 }
 
 impl Guest {
@@ -27,7 +29,7 @@ impl Guest {
 
     pub(crate) fn of(image: PathBuf) -> Self {
         let dir = tempfile::Builder::new().prefix("twinhull-boot-").tempdir_in("/var/tmp").unwrap();
-        Guest { dir, image, args: Vec::new() }
+        Guest { dir, image, args: Vec::new(), timeout: 900 }
     }
 
     /// The default image in an output format, which is unpacked by the tools that people would use. Tests that need any
@@ -71,6 +73,11 @@ impl Guest {
         self
     }
 
+    /// For guests that boot several times.
+    pub(crate) fn patient(self) -> Self {
+        Guest { timeout: 3000, ..self }
+    }
+
     /// A file for the guest's use; returns its path.
     pub(crate) fn file(&self, name: &str, content: &str) -> String {
         let path = self.dir.path().join(name);
@@ -89,7 +96,7 @@ impl Guest {
         command
             .arg(&self.image)
             .args(&self.args)
-            .args(["--timeout", "400", "--serial-log"])
+            .args(["--timeout", &self.timeout.to_string(), "--serial-log"])
             .arg(self.dir.path().join("serial.log"));
         command
     }

@@ -127,7 +127,7 @@ fn left_alone(more: &str, data: &str, done: &str) -> (std::collections::BTreeMap
     let new = follower(dir.path(), &url, "2", more);
     builder(&format!("release {} --to rel --root keys/1.root.json --key keys/release.key", new.display()));
     builder("promote rel/web 2 --key keys/channel.key");
-    let guest = Guest::of(old);
+    let guest = Guest::of(old).patient();
     let user_data = guest.file("user-data", &format!("{SOON}{data}"));
     let guest = guest.args(["--cloud", "nocloud", "--disk-size", "4G", "--user-data", &user_data]);
     // Before that it only waits for what happens to it.

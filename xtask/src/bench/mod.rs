@@ -6,6 +6,7 @@ mod chart;
 mod mkosi;
 mod peer;
 mod report;
+mod update;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +34,14 @@ enum What {
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
     },
+    /// Bytes on the wire of an update, against casync, RAUC's adaptive updates and zstd --patch-from
+    Update {
+        #[command(flatten)]
+        options: Options,
+        /// Write the chart of the documentation to this file
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,6 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Boot(options) => boot::run(options.pairs, options.json),
         What::Build { options, svg } => build::run(options.pairs, options.json, svg.as_deref()),
+        What::Update { options, svg } => update::run(options.pairs, options.json, svg.as_deref()),
     }?;
     Ok(ExitCode::SUCCESS)
 }
