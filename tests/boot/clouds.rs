@@ -1,13 +1,12 @@
 //! First boot on (emulated) clouds: what the metadata says is what the machine becomes.
 
-use crate::support::{Guest, alone, values};
+use crate::support::{Guest, values};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJ6ZQmcQY4xJ6Dlw2vU9dSn0CUIVfZsQ0B2xXyT1Abc test@twinhull";
 
 #[test]
 fn hetzner() {
-    let _guard = alone();
     let guest = Guest::in_format("raw.zst");
     let key = guest.file("key.pub", KEY);
     let guest =
@@ -56,7 +55,6 @@ fn hetzner() {
 
 #[test]
 fn nocloud_with_user_data() {
-    let _guard = alone();
     let guest = Guest::in_format("gcp");
     let user_data = guest.file(
         "user-data",

@@ -7,11 +7,10 @@ use twinhull_fsimg::Part;
 use twinhull_fsimg::erofs::reader::Reader;
 use twinhull_tests::{hello, partition, program, run, tool};
 
-use crate::support::{Guest, alone, values};
+use crate::support::{Guest, values};
 
 #[test]
 fn a_second_boot_keeps_var_and_loses_etc() {
-    let _guard = alone();
     let guest = Guest::in_format("vhd");
     let overlay = guest.dir.path().join("disk.qcow2").display().to_string();
     let guest = guest.args(["--persist", &overlay]);
@@ -44,7 +43,6 @@ fn zstd_image(dir: &Path) -> PathBuf {
 
 #[test]
 fn altered_data_can_not_be_read() {
-    let _guard = alone();
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
     let image = zstd_image(dir.path());
     let (offset, len) = partition("hello_1.0.0");
@@ -79,7 +77,6 @@ fn altered_data_can_not_be_read() {
 
 #[test]
 fn a_second_disk_with_the_same_labels_is_not_touched() {
-    let _guard = alone();
     let guest = Guest::in_format("bmap");
     let other = guest.dir.path().join("other.raw");
     tool("cp", ["--sparse=always".as_ref(), hello().path.as_os_str(), other.as_os_str()]).ok();

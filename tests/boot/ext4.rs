@@ -2,11 +2,10 @@
 
 use twinhull_tests::{hello_tree, program, run};
 
-use crate::support::{Guest, alone, values};
+use crate::support::{Guest, values};
 
 #[test]
 fn a_slot_with_ext4_boots() {
-    let _guard = alone();
     let dir = tempfile::Builder::new().prefix("twinhull-ext4-").tempdir_in("/var/tmp").unwrap();
     let spec = dir.path().join("ext4.yaml");
     let text = format!(

@@ -1,10 +1,9 @@
 //! A boot that can't succeed ends in a reboot, with the reason on the console.
 
-use crate::support::{Guest, alone};
+use crate::support::Guest;
 
 #[test]
 fn a_failed_initrd_says_why_and_reboots() {
-    let _guard = alone();
     // Strict provisioning on a cloud whose metadata service does not answer.
     let guest = Guest::new().args([
         "--no-reboot",
@@ -21,7 +20,6 @@ fn a_failed_initrd_says_why_and_reboots() {
 
 #[test]
 fn an_altered_hash_never_boots() {
-    let _guard = alone();
     // The same command line, but for a root hash that no slot has: nothing may be mounted in its place.
     let hash = "00".repeat(32);
     let guest = Guest::new().args(["--no-reboot", "--cmdline-extra", &format!("usrhash={hash}")]);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use twinhull_tests::{program, run, top};
 
-use crate::support::{Guest, alone, values};
+use crate::support::{Guest, values};
 
 /// How long firmware may take to refuse an image.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -52,7 +52,6 @@ impl Fleet {
 
 #[test]
 fn a_signed_image_boots_with_secure_boot_on() {
-    let _guard = alone();
     let fleet = Fleet::new();
     fleet.build("signed", "certificate: keys/db.crt, key: keys/db.key");
     fleet.builder(&["convert", "signed/hello_1.0.0.raw", "--quiet", "--format", "qcow2"]);
@@ -89,7 +88,6 @@ fn until(guest: &Guest, words: &[&str]) -> String {
 
 #[test]
 fn what_is_not_signed_is_refused() {
-    let _guard = alone();
     let fleet = Fleet::new();
     // The boot loader is not signed: the firmware says so itself.
     let plain = fleet.build("plain", "certificate: keys/db.crt");

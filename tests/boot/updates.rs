@@ -7,7 +7,7 @@ use twinhull_tests::{
     Web, hello, hello_tree, hello_with, newer_nginx, newer_program, partition, program, run, tool,
 };
 
-use crate::support::{Guest, alone, values};
+use crate::support::{Guest, values};
 
 /// Publishes version 1.1.0 of the default image as the channel stable below `dir`/rel.
 fn publish(dir: &Path) {
@@ -54,7 +54,6 @@ fn transfers(dir: &Path, url: &str, disk: &Path, esp: &Path) {
 
 #[test]
 fn stock_sysupdate_applies_a_release_and_it_boots() {
-    let _guard = alone();
     let dir = tempfile::Builder::new().prefix("twinhull-update-").tempdir_in("/var/tmp").unwrap();
     let at = |name: &str| dir.path().join(name);
     publish(dir.path());
@@ -110,10 +109,15 @@ fn follower(dir: &Path, url: &str, version: &str, more: &str) -> std::path::Path
 const PICKY: &str = "units:\n  - name: picky.service\n    enable: true\n    content: |\n      [Service]\n      Type=oneshot\n      \
                      ExecStart=/bin/sh -c '. /usr/lib/os-release; test $$IMAGE_VERSION = 1'\n";
 
-/// A publisher of the image `web`, whose version 1 runs in a guest with `data` besides in its user data. The channel's
-/// newest is version 2, with `more` in its spec. Returns what the guest says once `done`, a shell condition, holds; it is
-/// asked after every boot.
-fn left_alone(more: &str, data: &str, done: &str) -> (std::collections::BTreeMap<String, String>, String) {
+/// A publisher of the image `web`, whose version 1 runs in a guest with `data` besides in its user data. The channel's newest is version 2, with `more` in its
+/// spec; once that was fetched, it is the version `then`. Returns what the guest says once `done`, a shell condition,
+/// holds; it is asked after every boot.
+fn left_alone(
+    more: &str,
+    data: &str,
+    then: Option<&str>,
+    done: &str,
+) -> (std::collections::BTreeMap<String, String>, String) {
     let dir = tempfile::Builder::new().prefix("twinhull-update-").tempdir_in("/var/tmp").unwrap();
     fs_err::create_dir(dir.path().join("rel")).unwrap();
     let web = Web::serve(&dir.path().join("rel"), "");
@@ -126,6 +130,10 @@ fn left_alone(more: &str, data: &str, done: &str) -> (std::collections::BTreeMap
     let old = follower(dir.path(), &url, "1", "");
     let new = follower(dir.path(), &url, "2", more);
     builder(&format!("release {} --to rel --root keys/1.root.json --key keys/release.key", new.display()));
+    if let Some(then) = then {
+        let disk = follower(dir.path(), &url, then, "");
+        builder(&format!("release {} --to rel --key keys/release.key", disk.display()));
+    }
     builder("promote rel/web 2 --key keys/channel.key");
     let guest = Guest::of(old).patient();
     let user_data = guest.file("user-data", &format!("{SOON}{data}"));
@@ -133,13 +141,25 @@ fn left_alone(more: &str, data: &str, done: &str) -> (std::collections::BTreeMap
     // Before that it only waits for what happens to it.
     let script = format!(
         "echo state=$(systemctl is-system-running --wait); . /usr/lib/os-release; echo version=$IMAGE_VERSION; \
-         {{ {done}; }} || sleep 300; \
+         {{ {done}; }} || sleep 1000; \
          systemctl start boot-complete.target; systemctl start systemd-bless-boot.service; \
          echo entries=$(ls /efi/EFI/Linux); update-agent status --json | tr -d '\\n' | sed s/^/status=/; echo; \
          for i in 1 2 3 4 5 6 7 8 9; do again=$(update-agent update) && break; sleep 2; done; \
          echo again=$again"
     );
-    let ran = guest.exec(&script);
+    let ran = std::thread::scope(|scope| {
+        let ran = scope.spawn(|| guest.exec(&script));
+        let mut then = then;
+        while !ran.is_finished() {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+            if web.requests().iter().any(|line| line.contains("web_2.efi"))
+                && let Some(then) = then.take()
+            {
+                builder(&format!("promote rel/web {then} --key keys/channel.key"));
+            }
+        }
+        ran.join().unwrap()
+    });
     (values(&ran.stdout), format!("{}\n{}", ran.text(), guest.serial()))
 }
 
@@ -156,18 +176,15 @@ fn is(version: &str, state: &str, reason: &str, running: bool) -> (String, Strin
 }
 
 #[test]
-fn a_machine_left_alone_moves_to_the_new_version() {
-    let _guard = alone();
-    let (got, said) = left_alone("", "", "test $IMAGE_VERSION = 2");
-    assert_eq!(got.get("version").map(String::as_str), Some("2"), "{said}");
-    assert_eq!(
-        (got["state"].as_str(), got["entries"].as_str()),
-        ("running", "web_1.efi web_2.efi"),
-        "{said}"
-    );
-    assert_eq!(slot(&got, 0), is("1", "blessed", "-", false));
-    assert_eq!(slot(&got, 1), is("2", "blessed", "-", true));
-    assert_eq!(got["again"], "2 runs, nothing is newer");
+fn a_machine_left_alone_moves_from_version_to_version() {
+    let (got, said) = left_alone("", "", Some("3"), "test $IMAGE_VERSION = 3");
+    assert_eq!(got.get("version").map(String::as_str), Some("3"), "{said}");
+    let (state, entries) = (got["state"].as_str(), got["entries"].as_str());
+    // The version before is still there, the one before that has made room.
+    assert_eq!((state, entries), ("running", "web_2.efi web_3.efi"), "{said}");
+    assert_eq!(slot(&got, 0), is("3", "blessed", "-", true));
+    assert_eq!(slot(&got, 1), is("2", "blessed", "-", false));
+    assert_eq!(got["again"], "3 runs, nothing is newer");
 }
 
 /// When version 1 is back after version 2 has used up its tries.
@@ -175,8 +192,7 @@ const GIVEN_UP: &str = "update-agent status | grep -q failed";
 
 #[test]
 fn a_version_that_panics_is_given_up() {
-    let _guard = alone();
-    let (got, said) = left_alone("boot: {cmdline: [rdinit=/nowhere, panic=1]}\n", "", GIVEN_UP);
+    let (got, said) = left_alone("boot: {cmdline: [rdinit=/nowhere, panic=1]}\n", "", None, GIVEN_UP);
     assert_eq!(got.get("version").map(String::as_str), Some("1"), "{said}");
     assert_eq!(got["entries"], "web_1.efi web_2+0-3.efi", "{said}");
     assert_eq!(slot(&got, 0), is("1", "blessed", "-", true));
@@ -186,8 +202,7 @@ fn a_version_that_panics_is_given_up() {
 
 #[test]
 fn a_version_with_a_failing_service_is_given_up() {
-    let _guard = alone();
-    let (got, said) = left_alone("", PICKY, GIVEN_UP);
+    let (got, said) = left_alone("", PICKY, None, GIVEN_UP);
     assert_eq!(got.get("version").map(String::as_str), Some("1"), "{said}");
     assert_eq!(got["entries"], "web_1.efi web_2+0-3.efi", "{said}");
     assert_eq!(slot(&got, 0), is("1", "blessed", "-", true));
@@ -241,7 +256,6 @@ sleep 1000
 
 #[test]
 fn a_guest_is_served_and_loses_its_network_and_its_power() {
-    let _guard = alone();
     let guest = Guest::new();
     let dir = guest.dir.path().to_owned();
     let served = dir.join("served");

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if !args.fast {
         cmd = cmd.args(["--features", "twinhull-tests/boot"]);
     }
-    // A virtual machine takes both processors; two at once would only time out.
+    // Virtual machines have a processor each.
     cmd = cmd.arg("--").arg("--test-threads=2");
     if let Some(only) = &args.only {
         cmd = cmd.arg(only);
