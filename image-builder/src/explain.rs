@@ -11,7 +11,7 @@ use anyhow::Result;
 use serde_json::Value;
 use twinhull_sysutil::atomic;
 
-use crate::build::INITRD;
+use crate::build::initrd::NAME as INITRD;
 
 /// Most files that are listed.
 const LISTED: usize = 20;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use twinhull_tests::{Ran, Web, hello, hello_with, partition, program, run, tool};
+use twinhull_tests::{Ran, Web, hello, hello_tree, hello_with, partition, program, run, tool};
 
 /// A machine that runs version 1.0.0, and its publisher, who has 1.1.0.
 struct World {
@@ -161,6 +161,46 @@ fn nothing_boots_that_is_not_what_was_signed() {
     world.builder("promote rel/hello 1.1.0 --key keys/channel.key");
     assert!(world.agent("update").ok().stdout.contains("1.1.0 was tried"));
     assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.2.0+3.efi\n");
+}
+
+/// No run of bytes is as it was in a program that was built anew, but what is different is little.
+#[test]
+fn a_rebuilt_program_costs_its_patch() {
+    const PROGRAM: &str = "usr/bin/perl";
+    let world = World::new();
+    let (tree, files) = (world.at("tree.tar"), world.at("files"));
+    run(Command::new("cp").arg(hello_tree()).arg(&tree)).ok();
+    fs_err::create_dir(&files).unwrap();
+    let path = files.join(PROGRAM);
+    let tar = |args: &[&str]| run(Command::new("tar").args(args).arg(format!("./{PROGRAM}"))).ok();
+    tar(&["-xpf", tree.to_str().unwrap(), "-C", files.to_str().unwrap()]);
+    let mut bytes = fs_err::read(&path).unwrap();
+    bytes.iter_mut().step_by(3000).for_each(|byte| *byte ^= 1);
+    fs_err::write(&path, &bytes).unwrap();
+    // Behind the one that is there: the last one counts.
+    tar(&["-rpf", tree.to_str().unwrap(), "-C", files.to_str().unwrap()]);
+    let spec = format!(
+        "image: {{id: hello, version: 1.1.0}}\ntree: {{tar: {}}}\nsystem: {{hostname: hello}}\n",
+        tree.display()
+    );
+    fs_err::write(world.at("new.yaml"), spec).unwrap();
+    world.builder("build new.yaml --quiet --out out");
+    let ran = run(program("image-builder")
+        .args("release out/hello_1.1.0.raw --to rel --key keys/release.key --json --quiet".split(' '))
+        .current_dir(world.dir.path()))
+    .ok();
+    assert!(ran.stdout.contains("hello_1.1.0_1.0.0.patches"), "{}", ran.text());
+    world.builder("promote rel/hello 1.1.0 --key keys/channel.key");
+    let ran = world.agent("update --json").ok();
+    let fetched = serde_json::from_str::<Value>(&ran.stdout).unwrap()["fetched"].as_u64().unwrap();
+    assert!(
+        world.fetched(".patches") > 0 && fetched < 400_000,
+        "{fetched} bytes of {} MB",
+        bytes.len() >> 20
+    );
+    let seen = run(program("image-builder").arg("inspect").arg(world.at("disk.raw")).arg("--json")).ok();
+    let seen: Value = serde_json::from_str(&seen.stdout).unwrap();
+    assert_eq!(seen["slots"][1]["verity"], "verified", "{seen}");
 }
 
 /// Indexes only say what needn't be fetched.

@@ -71,7 +71,8 @@ pub(crate) fn pieces(image: &(impl ReadAt + ?Sized)) -> Result<Vec<Piece>> {
     }
 }
 
-/// The places of long sections, when `image` is a PE file; the short ones and the headers are left between them.
+/// The places of long sections, when `image` is a PE file; the short ones and the headers are left between them. An initrd
+/// is a row of Zstandard frames, which move when one of them gets longer.
 fn sections(image: &(impl ReadAt + ?Sized)) -> Result<Vec<Piece>> {
     let mut head = vec![0; image.len().min(BLOCK) as usize];
     image.read_exact_at(&mut head, 0)?;
@@ -80,15 +81,53 @@ fn sections(image: &(impl ReadAt + ?Sized)) -> Result<Vec<Piece>> {
         let end = start.saturating_add(len).min(image.len());
         let mut at = start;
         while len > SMALL && at < end {
-            let now = (end - at).min(PIECE);
-            pieces.push(Piece { start: at, len: now, inline: false });
-            at += now;
-            if pieces.len() > MAX_EXTENTS {
-                return Err(too_many());
+            let part = frame(image, at, end)?.unwrap_or(end);
+            while at < part {
+                let now = (part - at).min(PIECE);
+                pieces.push(Piece { start: at, len: now, inline: false });
+                at += now;
+                if pieces.len() > MAX_EXTENTS {
+                    return Err(too_many());
+                }
             }
         }
     }
     Ok(pieces)
+}
+
+/// Where the Zstandard frame ends that begins at `at` (RFC 8878, 3.1.1); nothing when there is none up to `end`.
+fn frame(image: &(impl ReadAt + ?Sized), mut at: u64, end: u64) -> Result<Option<u64>> {
+    let mut head = [0; 5];
+    if end - at < head.len() as u64 {
+        return Ok(None);
+    }
+    image.read_exact_at(&mut head, at)?;
+    if head[..4] != [0x28, 0xb5, 0x2f, 0xfd] {
+        return Ok(None);
+    }
+    let (flags, single) = (head[4], head[4] & 0x20 != 0);
+    let content_size = match flags >> 6 {
+        0 => u64::from(single),
+        n => 1 << n,
+    };
+    at += 5 + u64::from(!single) + [0, 1, 2, 4][usize::from(flags & 3)] + content_size;
+    loop {
+        let mut block = [0; 4];
+        if at.checked_add(3).is_none_or(|next| next > end) {
+            return Ok(None);
+        }
+        image.read_exact_at(&mut block[..3], at)?;
+        let block = u32::from_le_bytes(block);
+        at += 3 + match block >> 1 & 3 {
+            1 => 1,
+            3 => return Ok(None),
+            _ => u64::from(block >> 3),
+        };
+        if block & 1 != 0 {
+            at += u64::from(flags & 4);
+            return Ok((at <= end).then_some(at));
+        }
+    }
 }
 
 /// Why a walk ended.

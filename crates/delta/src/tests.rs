@@ -69,6 +69,24 @@ fn sections_of_a_uki_move_when_a_short_one_grows() {
 }
 
 #[test]
+fn archives_of_an_initrd_move_when_one_grows() {
+    let pack = |bytes: &[u8]| zstd::bulk::compress(bytes, 3).unwrap();
+    let archives: Vec<Vec<u8>> = (0..6).map(|n| pack(&bytes(n, 900_000 + n as usize * 777))).collect();
+    let uki = |first: &[u8]| pe(&[b"quiet", &[first, &archives.concat()].concat()]);
+    let (short, long) = (pack(&bytes(50, 100_000)), pack(&bytes(51, 300_001)));
+    let (_, image_cost) = cost(&uki(&short), &uki(&long));
+    // The last archive's last piece goes on to the end of the section.
+    assert!(image_cost <= long.len() as u64 + (64 << 10), "{image_cost} for {}", long.len());
+    // Frames that are none, or don't end.
+    for damage in [4, 9, 10, 40_000] {
+        let mut damaged = long.clone();
+        damaged[damage] ^= 0x16;
+        cost(&uki(&short), &uki(&damaged));
+        cost(&uki(&short), &uki(&damaged[..damage]));
+    }
+}
+
+#[test]
 fn an_update_that_was_cut_short_keeps_what_it_wrote() {
     let (old, mut changed) = (erofs(&tree(), true), tree());
     changed.insert("/d2/new", Node::file(bytes(6000, 900_000))).unwrap();

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use twinhull_tree::{Kind, Node, Tree};
+use twinhull_tree::{Kind, Node};
 
 use crate::Result;
 use crate::error::unsupported;
@@ -15,12 +15,16 @@ const S_IFCHR: u32 = 0o020_000;
 const S_IFBLK: u32 = 0o060_000;
 const S_IFIFO: u32 = 0o010_000;
 
-/// Writes `tree` to `out`, parents first, names in byte order, every time set to `mtime` (seconds
-/// since 1970). Hard links become separate files.
+/// Writes `entries` of a tree, parents first, to `out`, every time set to `mtime` (seconds since 1970). Hard links become
+/// separate files.
 ///
 /// Returns [`crate::Error::Unsupported`] for sockets and for files of 4 GiB and more.
-pub fn write<W: Write>(tree: &Tree, mtime: u32, mut out: W) -> Result<W> {
-    for (index, (path, node)) in tree.walk().enumerate() {
+pub fn write<'a, W: Write>(
+    entries: impl IntoIterator<Item = (Vec<u8>, &'a Node)>,
+    mtime: u32,
+    mut out: W,
+) -> Result<W> {
+    for (index, (path, node)) in entries.into_iter().enumerate() {
         let name = String::from_utf8(path.strip_prefix(b"/").unwrap_or(&path).to_vec())
             .map_err(|_| unsupported(&path, "a name in an initrd must be UTF-8"))?;
         let name = if name.is_empty() { "." } else { &name };

@@ -2,6 +2,7 @@
 
 mod disk;
 mod esp;
+pub(crate) mod initrd;
 mod manifest;
 mod signing;
 mod sizes;
@@ -10,15 +11,14 @@ mod updates;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use twinhull_compose::{hermetic, initrd};
+use twinhull_compose::hermetic;
 use twinhull_disk::types::Arch;
-use twinhull_fsimg::{Format, cpio, erofs};
+use twinhull_fsimg::{Format, erofs};
 use twinhull_secureboot::Pin;
 use twinhull_spec::{Emergency, Filesystem, Profile, Spec};
 use twinhull_sysutil::{digest, size};
 use twinhull_tree::Tree;
 use uuid::Uuid;
-use zstd::zstd_safe::CParameter;
 
 use crate::kept::Kept;
 use crate::progress::Progress;
@@ -26,18 +26,6 @@ use crate::source::{Hashing, Opened};
 use crate::{guest, packages, sbom};
 
 pub use manifest::Manifest;
-
-/// Level of the initrd's zstd compression: a little smaller than the default at a second of work.
-const INITRD_LEVEL: i32 = 9;
-
-/// What the compressed initrd is called among what had to be made.
-pub(crate) const INITRD: &str = "initrd";
-
-/// The file of the initrd that differs from version to version.
-const OS_RELEASE: &str = "/usr/lib/os-release";
-
-/// What one thread takes of the initrd, in bytes.
-const INITRD_JOB: u32 = 8 << 20;
 
 /// Compression where the spec doesn't say.
 const DEFAULT_COMPRESSION: &str = "lz4hc:9";
@@ -154,7 +142,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
     ));
 
     let step = progress.step("Composing the initrd");
-    let initrd = compose_initrd(spec, &hermetic, options.kept)?;
+    let initrd = initrd::compose(spec, &hermetic, options.kept)?;
     step.done(&size::human(initrd.len() as u64));
 
     hermetic::drop_initrd_parts(&mut hermetic.tree);
@@ -223,53 +211,6 @@ fn minimize(spec: &Spec) -> hermetic::minimize::Options {
         items: unused.filter(|item| !spec.system.keep.iter().any(|kept| kept == item.name())).collect(),
         modules: spec.boot.modules.clone(),
     }
-}
-
-fn compose_initrd(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Result<Vec<u8>> {
-    let profile = match spec.boot.profile {
-        Profile::Virtio => initrd::Profile::Virtio,
-        Profile::Cloud => initrd::Profile::Cloud,
-        Profile::BareMetal => initrd::Profile::BareMetal,
-    };
-    let mut tree = initrd::make(
-        &hermetic.tree,
-        &initrd::Options {
-            kernel: hermetic.kernel.version.clone(),
-            profile,
-            filesystem: format(spec).name(),
-            extra_modules: spec.boot.modules.clone(),
-        },
-    )?;
-    // As old as the kernel: nobody looks at these times, and a newer file elsewhere in the tree doesn't make another
-    // initrd.
-    let mtime = u32::try_from(hermetic.kernel.time.clamp(0, hermetic.epoch.max(0))).unwrap_or(u32::MAX);
-    // What names the version is an archive of its own behind the first, as the kernel allows: a new version alone
-    // is no reason to compress everything again.
-    let mut named = Tree::new();
-    if let Some(node) = tree.remove(OS_RELEASE) {
-        named.insert(OS_RELEASE, node)?;
-    }
-    let mut packed = pack_initrd(&tree, mtime, kept)?;
-    packed.extend(pack_initrd(&named, mtime, kept)?);
-    Ok(packed)
-}
-
-/// An archive in the initrd, compressed or kept that way.
-fn pack_initrd(tree: &Tree, mtime: u32, kept: &Kept) -> Result<Vec<u8>> {
-    let room = twinhull_fsimg::content_len(tree) as usize * 17 / 16;
-    let archive = cpio::write(tree, mtime, Vec::with_capacity(room))?;
-    let version = zstd::zstd_safe::version_number();
-    let digest = digest::sha256_hex(&archive);
-    let settings = format!("initrd zstd {version} level {INITRD_LEVEL} jobs of {INITRD_JOB}");
-    let key = digest::sha256(format!("{settings} {digest}").as_bytes());
-    kept.value(INITRD, &key, || {
-        // The kernel unpacks zstd with a window of at most 128 MiB; this level stays far below.
-        let mut compressor = zstd::bulk::Compressor::new(INITRD_LEVEL)?;
-        compressor.set_parameter(CParameter::JobSize(INITRD_JOB))?;
-        // With one worker or more the result is the same; without any it would be another.
-        compressor.multithread(std::thread::available_parallelism().map_or(1, |n| n.get() as u32))?;
-        Ok(compressor.compress(&archive)?)
-    })
 }
 
 /// The file system of /usr.

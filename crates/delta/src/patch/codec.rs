@@ -1,8 +1,9 @@
 //! Making and applying a patch, and packing what came of it.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use twinhull_fsimg::erofs::{self, Compression, SEGMENT};
+use zstd::zstd_safe::DCtx;
 
 use crate::{Error, Result};
 
@@ -52,9 +53,11 @@ pub(crate) fn apply(old: &[u8], patch: &[u8], len: u64) -> Result<Vec<u8>> {
     if len > SEGMENT {
         return Err(wrong);
     }
-    let mut decoder = zstd::stream::read::Decoder::with_ref_prefix(patch, old)?;
-    decoder.window_log_max(WINDOW)?;
-    let mut out = Vec::with_capacity(len as usize + 1);
-    decoder.take(len + 1).read_to_end(&mut out)?;
+    // At once, as a stream would have a window of its own in memory.
+    let mut context = DCtx::create();
+    let failed = |code| Error::Io(std::io::Error::other(zstd::zstd_safe::get_error_name(code)));
+    context.ref_prefix(old).map_err(failed)?;
+    let mut out = Vec::with_capacity(len as usize);
+    context.decompress(&mut out, patch).map_err(failed)?;
     if out.len() as u64 == len { Ok(out) } else { Err(wrong) }
 }

@@ -88,6 +88,8 @@ impl Request {
             .arg(format!("--architectures={}", self.arch))
             .arg("--aptopt=APT::Install-Recommends \"false\"")
             .arg("--aptopt=Acquire::Retries \"3\"")
+            // NAME=VERSION may be older than what essential packages have brought.
+            .arg("--aptopt=APT::Get::allow-downgrades \"true\"")
             .arg("--dpkgopt=force-confold")
             .arg("--essential-hook=mkdir -p \"$1/etc/initramfs-tools\" && echo update_initramfs=no >\"$1/etc/initramfs-tools/update-initramfs.conf\"")
             .arg(format!("--include={}", include.join(",")))
