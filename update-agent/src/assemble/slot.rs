@@ -78,28 +78,24 @@ impl<D: Device + Sync + ?Sized> Slot<'_, D> {
 
     fn carry_out(&self, plan: &Plan, patches: Option<&Remote<'_>>) -> Result<()> {
         (self.done)(plan.totals.kept);
-        let (mut remote, mut repeats) = (Vec::new(), Vec::new());
+        let (mut ranges, mut made, mut repeats) = (Vec::new(), Vec::new(), Vec::new());
         for step in &plan.steps {
             match step {
                 Step::Copy { from, to, len, .. } => self.copy(self.running, *from, *to, *len)?,
                 Step::Write { to, bytes } => self.write(bytes, *to)?,
                 Step::Zero { to, len } => self.zero(*to, *len)?,
                 Step::Repeat { from, to, len } => repeats.push((*from, *to, *len)),
-                fetched => remote.push(fetched),
+                Step::Fetch { range, wanted } => ranges.push((range, wanted)),
+                Step::Patch(patch) => made.push(patch),
+                _ => return Err(Trouble::Doubt(anyhow::anyhow!("there is a step that is not known here"))),
             }
         }
         let image = Remote::of(self.folders, self.release, Part::Usr);
-        // Unpacking, packing and an old file's part need much memory: one at a time.
-        let patching = Mutex::new(());
-        let todo = Mutex::new(remote.into_iter());
+        let todo = Mutex::new(ranges.into_iter());
         let next = || todo.lock().ok().and_then(|mut todo| todo.next());
         let work = || -> Result<()> {
-            while let Some(step) = next() {
-                match step {
-                    Step::Fetch { range, wanted } => self.fetch(&image, range.start, range.end, wanted)?,
-                    Step::Patch(patch) => self.patch(&image, patches, patch, &patching)?,
-                    _ => {}
-                }
+            while let Some((range, wanted)) = next() {
+                self.fetch(&image, range.start, range.end, wanted)?;
             }
             Ok(())
         };
@@ -110,6 +106,8 @@ impl<D: Device + Sync + ?Sized> Slot<'_, D> {
             let results: Vec<_> = threads.into_iter().map(|t| t.join().map_err(failed)?).collect();
             results.into_iter().collect::<Result<()>>()
         })?;
+        // They need much memory, and on one thread it is the same memory for all of them.
+        made.into_iter().try_for_each(|patch| self.patch(&image, patches, patch))?;
         repeats.into_iter().try_for_each(|(from, to, len)| self.copy(&Data(self.writer), from, to, len))
     }
 
@@ -156,16 +154,9 @@ impl<D: Device + Sync + ?Sized> Slot<'_, D> {
     }
 
     /// Makes a part from an old file and a patch; without that, fetches it.
-    fn patch(
-        &self,
-        image: &Remote<'_>,
-        patches: Option<&Remote<'_>>,
-        patch: &Patch,
-        patching: &Mutex<()>,
-    ) -> Result<()> {
+    fn patch(&self, image: &Remote<'_>, patches: Option<&Remote<'_>>, patch: &Patch) -> Result<()> {
         let made = patches.and_then(|patches| {
             let bytes = patches.range(patch.range.start, patch.range.end).ok()?;
-            let _alone = patching.lock().ok()?;
             patch.apply(self.running, &bytes).ok()
         });
         if let Some(bytes) = made {
