@@ -111,8 +111,8 @@ pub(crate) fn run(pairs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
             path,
             chart::bars(
                 "Seconds from a tree to a finished disk",
-                "Twinhull",
-                "repart + mkfs.erofs + ukify; mkosi",
+                "s",
+                ("Twinhull", "repart + mkfs.erofs + ukify; mkosi"),
                 &bars,
             ),
         )?;

@@ -8,8 +8,8 @@ const WIDTH: f64 = 640.0;
 const LEFT: f64 = 150.0;
 const BAR: f64 = 18.0;
 
-/// A chart with two bars for every name, ours and the peer's, with their values in seconds.
-pub(crate) fn bars(title: &str, ours: &str, peer: &str, pairs: &[(&str, Pair)]) -> String {
+/// A chart with two bars for every name, ours and the peer's, with their values in `unit`.
+pub(crate) fn bars(title: &str, unit: &str, (ours, peer): (&str, &str), pairs: &[(&str, Pair)]) -> String {
     let most = pairs.iter().flat_map(|(_, p)| [p.ours, p.peer]).fold(f64::MIN_POSITIVE, f64::max);
     let height = 70.0 + pairs.len() as f64 * (2.0 * BAR + 16.0);
     let mut out = format!(
@@ -32,7 +32,7 @@ pub(crate) fn bars(title: &str, ours: &str, peer: &str, pairs: &[(&str, Pair)]) 
             let (top, length) = (y + k as f64 * BAR, value / most * (WIDTH - LEFT - 80.0));
             let _ = writeln!(
                 out,
-                "<rect x=\"{LEFT}\" y=\"{top}\" width=\"{length:.1}\" height=\"{}\" fill=\"{color}\"/><text x=\"{:.1}\" y=\"{}\">{value:.2} s</text>",
+                "<rect x=\"{LEFT}\" y=\"{top}\" width=\"{length:.1}\" height=\"{}\" fill=\"{color}\"/><text x=\"{:.1}\" y=\"{}\">{value:.2} {unit}</text>",
                 BAR - 2.0,
                 LEFT + length + 6.0,
                 top + BAR - 5.0

@@ -86,7 +86,7 @@ pub(crate) fn run(runs: usize, json: bool, svg: Option<&Path>) -> Result<()> {
             .iter()
             .map(|row| (row.name, Pair { ours: mib(row.bytes()), peer: mib(row.casync_bytes()) }))
             .collect();
-        fs_err::write(path, chart::bars("MiB on the wire of an update", "Twinhull", "casync", &bars))?;
+        fs_err::write(path, chart::bars("On the wire of an update", "MiB", ("Twinhull", "casync"), &bars))?;
     }
     Ok(())
 }
