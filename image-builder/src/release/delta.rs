@@ -1,5 +1,6 @@
 //! What saves machines bytes: indexes of what a release has, and patches from versions they run.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write};
 use std::path::Path;
 
@@ -51,23 +52,29 @@ pub(super) fn earlier(
     if args.no_patches {
         return Ok(Vec::new());
     }
-    let mut versions = args.patches_from.clone();
-    if let (true, Some(there)) = (versions.is_empty(), there) {
-        versions = there.patches.iter().map(|patches| patches.from.clone()).collect();
-    } else if versions.is_empty() {
-        for channel in folder.channels()? {
-            if let Some(pointer) = folder.read(Kind::Channel, &names::channel(&channel))? {
-                versions.push(pointer.contents::<Channel>()?.newest);
-            }
-        }
-        versions.retain(|newest| newest != version);
-    }
-    versions.sort();
-    versions.dedup();
-    if versions.iter().any(|from| from == version) {
+    if args.patches_from.iter().any(|from| from == version) {
         bail!("there are no patches from {version} to itself");
     }
-    versions.iter().map(|version| Ok(folder.release(root, version)?.0)).collect()
+    if !args.patches_from.is_empty() {
+        return args.patches_from.iter().map(|from| Ok(folder.release(root, from)?.0)).collect();
+    }
+    let mut versions = BTreeSet::new();
+    if let Some(there) = there {
+        versions.extend(there.patches.iter().map(|patches| patches.from.clone()));
+    } else {
+        for channel in folder.channels()? {
+            if let Some(pointer) = folder.read(Kind::Channel, &names::channel(&channel))? {
+                versions.insert(pointer.contents::<Channel>()?.newest);
+            }
+        }
+        versions.remove(version);
+    }
+    // Nobody asked for these: what can't be used, such as a release of forgotten keys, is left out.
+    Ok(versions
+        .iter()
+        .filter_map(|version| folder.release(root, version).ok())
+        .map(|found| found.0)
+        .collect())
 }
 
 /// Writes the patches from the usr image of `old`, which is in the folder, to `new`.
