@@ -214,16 +214,17 @@ fn whatever_is_wrong_with_an_index_costs_bytes_and_nothing_else() {
     let flipped = |bytes: &[u8], from: usize| -> Vec<u8> {
         bytes.iter().enumerate().map(|(n, byte)| if n < from { *byte } else { byte ^ 1 }).collect()
     };
-    let uki_len = fs_err::metadata(world.at("rel/hello/hello_1.1.0.efi")).unwrap().len();
+    let uki = world.at("rel/hello/hello_1.1.0.efi");
+    let uki_len = fs_err::metadata(&uki).unwrap().len();
     let usr_len = fs_err::metadata(world.usr()).unwrap().len();
     let short = &good[..good.len() - 1];
-    for (what, usr, uki, whole_usr, whole_uki) in [
+    for (what, usr, new_uki, whole_usr, whole_uki) in [
         ("no index", None, None, true, true),
         ("a short one", Some(short.to_vec()), Some(uki_good[..40].to_vec()), true, true),
         ("no table", Some(flipped(&good, 32)), Some(flipped(&uki_good, 32)), true, true),
         ("wrong hashes", Some(flipped(&good, good.len() - 6)), Some(uki_good.clone()), false, false),
     ] {
-        for (path, bytes) in [(&usr_index, &usr), (&uki_index, &uki)] {
+        for (path, bytes) in [(&usr_index, &usr), (&uki_index, &new_uki)] {
             match bytes {
                 Some(bytes) => fs_err::write(path, bytes).unwrap(),
                 None => fs_err::remove_file(path).unwrap(),
@@ -244,6 +245,20 @@ fn whatever_is_wrong_with_an_index_costs_bytes_and_nothing_else() {
         let seen: Value = serde_json::from_str(&seen.stdout).unwrap();
         assert_eq!(seen["slots"][1]["verity"], "verified", "{what}");
     }
+    // An index of another UKI: what it makes is noticed when the slot has got its name already.
+    let (old, mut other) =
+        (fs_err::read(world.at("rel/hello/hello_1.0.0.efi")).unwrap(), fs_err::read(&uki).unwrap());
+    let changed = (200_000..other.len()).find(|at| old.get(*at) != other.get(*at)).unwrap();
+    other[changed] ^= 1;
+    let mut index = Vec::new();
+    twinhull_delta::write_index(&other.as_slice(), &mut index).unwrap();
+    assert_eq!(index.len(), uki_good.len(), "the release's length doesn't fit");
+    fs_err::write(&uki_index, index).unwrap();
+    run(Command::new("cp").arg("--sparse=always").arg(&hello().path).arg(world.at("disk.raw"))).ok();
+    fs_err::remove_file(world.at("esp/EFI/Linux/hello_1.1.0+3.efi")).unwrap();
+    let ran = world.agent("update").ok();
+    assert!(ran.stderr.contains("fetched whole") && ran.stderr.contains("SHA-256"), "{}", ran.text());
+    assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.1.0+3.efi\n");
     // A server that knows no ranges.
     fs_err::write(&usr_index, good).unwrap();
     fs_err::write(&uki_index, uki_good).unwrap();

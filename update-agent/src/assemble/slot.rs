@@ -168,6 +168,9 @@ impl<D: Device + Sync + ?Sized> Slot<'_, D> {
         while at < patch.to + patch.len {
             bytes.clear();
             (&mut body).take(CHUNK).read_to_end(&mut bytes).map_err(Trouble::fatal)?;
+            if bytes.is_empty() {
+                return Err(Trouble::Doubt(anyhow::anyhow!("a patch is for more than the image has")));
+            }
             self.write(&bytes, at)?;
             at += bytes.len() as u64;
         }

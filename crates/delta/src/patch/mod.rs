@@ -69,6 +69,10 @@ impl Plan {
             .entries
             .iter()
             .filter(|entry| {
+                // Nobody has signed what the table says.
+                if entry.to + entry.len > self.image_len {
+                    return false;
+                }
                 let first = wanted.partition_point(|w| w.end <= entry.to);
                 let inside = wanted[first..].iter().take_while(|w| w.end <= entry.to + entry.len);
                 inside.map(|w| w.end - w.start).sum::<u64>() > entry.range.end - entry.range.start

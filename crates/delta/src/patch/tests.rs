@@ -81,6 +81,18 @@ fn patches_for_other_files_are_passed_over() {
 }
 
 #[test]
+fn patches_that_lead_out_of_the_image_are_passed_over() {
+    let (old, new) = (erofs(&tree(), true), erofs(&rebuilt(), true));
+    let good = patches(&old, &new, PACKING);
+    let mut table = Patches::parse(&good).unwrap();
+    table.entries.iter_mut().for_each(|entry| entry.len = 9 << 20);
+    let bad = [table.encode().unwrap(), good[Patches::needed(&good).unwrap() as usize..].to_vec()].concat();
+    let mut target = vec![0; new.len()];
+    let cost = update_patched(&[&old], &new, &mut target, Reuse::Extents, Some(&bad)).unwrap();
+    assert!(target == new && cost.plan.totals.patched == 0);
+}
+
+#[test]
 fn what_a_wrong_patch_makes_is_refused() {
     let (old, new) = (erofs(&tree(), true), erofs(&rebuilt(), true));
     let mut patches = patches(&old, &new, PACKING);

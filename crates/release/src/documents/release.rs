@@ -131,12 +131,6 @@ impl Release {
     pub fn patches_file(&self, from: &str) -> String {
         names::patches(&self.image, &self.version, from)
     }
-
-    /// Every file with its length and digest.
-    pub fn files(&self) -> impl Iterator<Item = (String, &Artefact)> {
-        let parts = Part::ALL.into_iter().map(|part| (self.file(part), self.part(part)));
-        parts.chain(self.patches.iter().map(|patches| (self.patches_file(&patches.from), &patches.file)))
-    }
 }
 
 /// Checks that a UKI with the command line `cmdline` starts the usr image with `root_hash`.
