@@ -28,6 +28,15 @@ const PROGRAMS: &[(&str, &str)] = &[
 /// What an image that follows updates has besides.
 const UPDATES: &[(&str, &str)] = &[("update-agent", "bin")];
 
+/// What the system bus has to know of the update agent, below /usr/share/dbus-1.
+const BUS: &[(&str, &str)] = &[
+    ("system.d/org.twinhull.Update1.conf", include_str!("../../update-agent/dbus/org.twinhull.Update1.conf")),
+    (
+        "system-services/org.twinhull.Update1.service",
+        include_str!("../../update-agent/dbus/org.twinhull.Update1.service"),
+    ),
+];
+
 /// Twinhull's own part of an image.
 #[derive(Debug)]
 pub(crate) struct Guest {
@@ -48,11 +57,14 @@ pub(crate) fn load(guest_dir: Option<&Path>, updates: bool) -> Result<Guest> {
         let folder = Path::new(OPTIONAL).join("updates");
         let units = UNITS.get_dir(&folder).context("units/optional/updates is missing")?;
         add_units(units, &folder, &mut tree)?;
-        let timer = "twinhull-update.timer";
+        let service = "twinhull-update.service";
         tree.insert(
-            format!("lib/systemd/system/timers.target.wants/{timer}"),
-            Node::symlink(format!("../{timer}")),
+            format!("lib/systemd/system/multi-user.target.wants/{service}"),
+            Node::symlink(format!("../{service}")),
         )?;
+        for (path, text) in BUS {
+            tree.insert(format!("share/dbus-1/{path}"), Node::file(*text))?;
+        }
     }
     let dir = guest_dir.map_or_else(beside_us, |dir| Ok(dir.to_owned()))?;
     for (name, place) in &programs {

@@ -87,9 +87,9 @@ fn stock_sysupdate_applies_a_release_and_it_boots() {
     assert_eq!(got["entries"], "hello_1.0.0+3.efi hello_1.1.0.efi");
 }
 
-/// The timer's first run soon after the boot, instead of within twenty minutes.
-const SOON: &str = "#twinhull\nfiles:\n  - path: /etc/systemd/system/twinhull-update.timer.d/10-soon.conf\n    content: |\n      \
-                    [Timer]\n      OnBootSec=\n      OnBootSec=5s\n      RandomizedDelaySec=0\n";
+/// Checks soon after the boot and often, instead of within five minutes and every hour.
+const SOON: &str = "#twinhull\nfiles:\n  - path: /etc/twinhull/update.json\n    content: |\n      \
+                    {\"first-check\": \"5s\", \"check-every\": \"30s\"}\n";
 
 /// Builds a version of an image that follows updates from `url`.
 fn follower(dir: &Path, url: &str, version: &str, more: &str) -> std::path::PathBuf {

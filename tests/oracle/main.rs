@@ -11,4 +11,5 @@ mod ext4;
 mod fleetlock;
 mod image;
 mod secure_boot;
+mod service;
 mod updates;

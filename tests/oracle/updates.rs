@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use twinhull_tests::{Ran, Web, hello, hello_tree, hello_with, partition, program, run, tool};
 
 /// A machine that runs version 1.0.0, and its publisher, who has 1.1.0.
-struct World {
-    dir: tempfile::TempDir,
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
     web: Web,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir_in("/var/tmp").unwrap();
         let at = |name: &str| dir.path().join(name);
         run(Command::new("cp").arg("--sparse=always").arg(&hello().path).arg(at("disk.raw"))).ok();
@@ -41,7 +41,7 @@ impl World {
         world
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// Releases 1.1.0 and makes it the newest.
-    fn publish(&self) {
+    pub(crate) fn publish(&self) {
         self.publish_version("1.1.0");
     }
 
@@ -60,17 +60,33 @@ impl World {
         self.builder(&format!("promote rel/hello {version} --key keys/channel.key"));
     }
 
-    fn agent(&self, line: &str) -> Ran {
-        let paths = "--config config.json --state state --disk disk.raw --esp esp --root root";
-        let args = line.split_whitespace().chain(paths.split_whitespace());
-        run(program("update-agent").args(args).current_dir(self.dir.path()))
+    pub(crate) fn agent(&self, line: &str) -> Ran {
+        run(&mut self.agent_command(line))
     }
 
-    fn status(&self) -> Value {
+    pub(crate) fn agent_command(&self, line: &str) -> Command {
+        let paths = "--config config.json --machine-config machine.json --state state --disk disk.raw --esp esp --root root";
+        let mut command = program("update-agent");
+        command.args(line.split_whitespace().chain(paths.split_whitespace())).current_dir(self.dir.path());
+        command
+    }
+
+    /// As if the machine had rebooted into 1.1.0 and found it good.
+    pub(crate) fn boots_the_new_version(&self) {
+        let release = fs_err::read_to_string(self.at("rel/hello/hello_1.1.0.release.json")).unwrap();
+        let release: Value = serde_json::from_str(release.lines().next().unwrap()).unwrap();
+        let hash = release["root_hash"].as_str().unwrap();
+        fs_err::write(self.at("root/usr/lib/os-release"), "IMAGE_ID=hello\nIMAGE_VERSION=1.1.0\n").unwrap();
+        fs_err::write(self.at("root/proc/cmdline"), format!("usrhash={hash}\n")).unwrap();
+        let entry = |name: &str| self.at("esp/EFI/Linux").join(name);
+        fs_err::rename(entry("hello_1.1.0+3.efi"), entry("hello_1.1.0.efi")).unwrap();
+    }
+
+    pub(crate) fn status(&self) -> Value {
         serde_json::from_str(&self.agent("status --json").ok().stdout).unwrap()
     }
 
-    fn entries(&self) -> String {
+    pub(crate) fn entries(&self) -> String {
         tool("ls", [self.at("esp/EFI/Linux")]).ok().stdout
     }
 

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+mod locks;
 mod newer;
 pub mod trees;
 
+pub use locks::{Etcd, Locks, Running, spawn};
 pub use newer::{Web, newer_nginx, newer_program};
 
 /// A finished child process.

@@ -1,22 +1,24 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong arguments; `check` ends with 3 when there is something newer.
+//!
+//! While the service runs, it does what is asked, so that nothing is done twice at a time; without it, this process
+//! does.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use jiff::Timestamp;
 use serde_json::json;
-use twinhull_slots::{Assessment, BootFile, Disk, EspDir, Slots, boot_files};
 use twinhull_sysutil::command::Cmd;
-use twinhull_sysutil::{digest, size};
+use twinhull_sysutil::size;
 
-use crate::config::{self, Config, Reboot};
-use crate::engine::{Agent, Outcome};
-use crate::http::{Folders, Patience};
-use crate::machine::Machine;
-use crate::memory::{self, Failure, Memory};
+use crate::client::Client;
+use crate::engine::{How, Outcome};
+use crate::memory::{self, What};
+use crate::ops::{Ops, Places};
+use crate::status::{self, Status};
+use crate::{journal, service};
 
 /// Exit code of `check` for a newer version.
 const NEWER: u8 = 3;
@@ -28,26 +30,14 @@ const NEWER: u8 = 3;
     version,
     after_help = "Exit codes: 0 done, 1 failure, 2 wrong arguments; check: 3 there is something newer.\n\n\
                   Examples:\n  \
+                  update-agent status --why\n  \
                   update-agent check\n  \
-                  update-agent update --reboot\n  \
-                  update-agent status --json"
+                  update-agent apply --now --reboot\n  \
+                  update-agent hold 1.4.0"
 )]
 pub struct Cli {
-    /// What to follow
-    #[arg(long, value_name = "FILE", global = true, default_value = config::PATH)]
-    config: PathBuf,
-    /// What is remembered
-    #[arg(long, value_name = "DIR", global = true, default_value = memory::DIR)]
-    state: PathBuf,
-    /// The disk with the slots [default: the one the running slot is on]
-    #[arg(long, value_name = "DISK", global = true)]
-    disk: Option<PathBuf>,
-    /// Where the ESP is mounted
-    #[arg(long, value_name = "DIR", global = true, default_value = "/efi")]
-    esp: PathBuf,
-    /// The machine's root, for tests
-    #[arg(long, value_name = "DIR", global = true, default_value = "/", hide = true)]
-    root: PathBuf,
+    #[command(flatten)]
+    places: Places,
     /// Print the result as JSON on standard output
     #[arg(long, global = true)]
     json: bool,
@@ -57,19 +47,62 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show slots, boot entries, the last check, and what the service is doing
+    Status {
+        /// Also why nothing happens
+        #[arg(long)]
+        why: bool,
+    },
     /// Look for a newer version, without changing anything
     Check,
-    /// Write a newer version into the other slot; the machine boots it next
-    Update {
+    /// Fetch a newer version into the other slot, and make nothing boot it
+    Fetch {
         /// Before it is this machine's turn in a rollout
         #[arg(long)]
         now: bool,
-        /// Then reboot as the image says: at once unless somebody is logged in or a program inhibits it, or not at all
+    },
+    /// Install a newer version into the other slot; the machine boots it next
+    #[command(visible_alias = "update")]
+    Apply {
+        /// Before it is this machine's turn in a rollout
+        #[arg(long)]
+        now: bool,
+        /// Then reboot as `update-agent reboot` does
         #[arg(long)]
         reboot: bool,
     },
-    /// Show slots, boot entries and the last check
-    Status,
+    /// Reboot into what is installed: now instead of in the next window, once nobody is logged in, no program inhibits it
+    /// and the lock server agrees
+    Reboot {
+        /// Whoever is logged in, whatever inhibits it, whatever a lock server says
+        #[arg(long)]
+        force: bool,
+    },
+    /// Go back to the version in the other slot with the next reboot, and never install the running one again
+    Rollback {
+        /// Reboot at once
+        #[arg(long)]
+        reboot: bool,
+    },
+    /// Don't install a version, or any
+    Hold {
+        /// The version; all without one
+        version: Option<String>,
+    },
+    /// Undo `hold`; a version that was given up gets new tries
+    Release {
+        /// The version; what was held without one
+        version: Option<String>,
+    },
+    /// Show what happened
+    History,
+    /// Look for newer versions and install them until somebody ends it; twinhull-update.service runs this
+    #[command(hide = true)]
+    Service {
+        /// Where metrics go
+        #[arg(long, value_name = "DIR", env = "RUNTIME_DIRECTORY")]
+        runtime: Option<PathBuf>,
+    },
     /// Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs
     /// this
     #[command(hide = true)]
@@ -78,151 +111,175 @@ enum Command {
 
 /// Parses the arguments, runs the command, and says what went wrong.
 pub fn main() -> ExitCode {
-    run(&Cli::parse()).unwrap_or_else(|error| {
+    let cli = Cli::parse();
+    if !matches!(cli.command, Command::Service { .. }) {
+        journal::to_stderr();
+    }
+    run(&cli).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
 }
 
 fn run(cli: &Cli) -> Result<ExitCode> {
-    let machine = Machine::read(&cli.root)?;
-    match cli.command {
-        Command::Check => check(cli, &machine),
-        Command::Update { now, reboot } => {
-            let outcome = update(cli, &machine, now)?;
-            if let Outcome::Staged { version, .. } = &outcome
-                && reboot
-            {
-                self::reboot(cli, &machine, version)?;
+    let ops = Ops::new(cli.places.clone())?;
+    let service = || Client::find(&cli.places);
+    match &cli.command {
+        Command::Status { why } => {
+            let live = service().and_then(|client| client.live().ok());
+            let status = Status::read(&ops, live)?;
+            cli.print(&status, || status.text(*why))?;
+        }
+        Command::Check => {
+            let seen = match service() {
+                Some(client) => client.check()?,
+                None => ops.check()?,
+            };
+            cli.print(&seen, || match &seen.newer {
+                Some(newer) => format!("{newer} is newer than {}, which runs", seen.running),
+                None => format!("{} runs, nothing is newer", seen.running),
+            })?;
+            return Ok(seen.newer.map_or(ExitCode::SUCCESS, |_| ExitCode::from(NEWER)));
+        }
+        Command::Fetch { now } => {
+            cli.update(&ops, service(), How { now: *now, finish: false })?;
+        }
+        Command::Apply { now, reboot } => {
+            let client = service();
+            let outcome = cli.update(&ops, client, How { now: *now, finish: true })?;
+            if *reboot && matches!(outcome, Outcome::Staged { .. }) {
+                cli.reboot(&ops, false)?;
             }
-            Ok(ExitCode::SUCCESS)
         }
-        Command::Status => status(cli, &machine),
-        Command::BootFailed => boot_failed(cli, &machine),
-    }
-}
-
-/// Runs `work` with an agent.
-fn with_agent<T>(cli: &Cli, machine: &Machine, work: impl FnOnce(&mut Agent<'_>) -> Result<T>) -> Result<T> {
-    let config = Config::read(&cli.config)?;
-    let memory = Memory::open(&cli.state)?;
-    let folders = Folders::new(&config.urls, &machine.image, Patience::default())?;
-    work(&mut Agent { machine, config: &config, memory: &memory, folders, now: Timestamp::now() })
-}
-
-fn check(cli: &Cli, machine: &Machine) -> Result<ExitCode> {
-    let checked = with_agent(cli, machine, |agent| agent.check())?;
-    let newer = checked.offer.map(|release| release.version);
-    if cli.json {
-        let report = json!({"running": machine.version, "newest": checked.channel.newest, "newer": newer});
-        println!("{report:#}");
-    } else {
-        match &newer {
-            Some(newer) => println!("{newer} is newer than {}, which runs", machine.version),
-            None => println!("{} runs, nothing is newer", machine.version),
-        }
-    }
-    Ok(newer.map_or(ExitCode::SUCCESS, |_| ExitCode::from(NEWER)))
-}
-
-fn disk(cli: &Cli, machine: &Machine) -> Result<Disk> {
-    let path = match &cli.disk {
-        Some(path) => path.clone(),
-        None => machine.disk(&cli.root)?,
-    };
-    Disk::open(&path).with_context(|| format!("the disk {} can't be opened", path.display()))
-}
-
-fn esp(path: &Path) -> Result<EspDir> {
-    EspDir::open(path).with_context(|| format!("the ESP at {} can't be used", path.display()))
-}
-
-fn update(cli: &Cli, machine: &Machine, now: bool) -> Result<Outcome> {
-    let (disk, esp) = (disk(cli, machine)?, esp(&cli.esp)?);
-    let mut shown = Progress::default();
-    let outcome = with_agent(cli, machine, |agent| {
-        agent.update(&disk, &esp, now, &mut |bytes, total| shown.show(bytes, total))
-    })?;
-    if cli.json {
-        println!("{}", serde_json::to_string_pretty(&outcome)?);
-        return Ok(outcome);
-    }
-    match &outcome {
-        Outcome::UpToDate { version } => println!("{version} runs, nothing is newer"),
-        Outcome::Waiting { version, until } => {
-            let until = Timestamp::from_second(*until)?;
-            println!("{version} is newer; this machine's turn is at {until} (--now doesn't wait)");
-        }
-        Outcome::Staged { version, fetched } => {
-            if *fetched > 0 {
-                eprintln!("{} were fetched, the rest was here", size::human(*fetched));
+        Command::Reboot { force } => cli.reboot(&ops, *force)?,
+        Command::Rollback { reboot } => {
+            let answer = match service() {
+                Some(client) => client.roll_back()?,
+                None => json!({ "next": ops.roll_back()? }),
+            };
+            let next = answer["next"].as_str().unwrap_or_default();
+            cli.print(&answer, || format!("the machine boots {next} next"))?;
+            if *reboot {
+                Cmd::new("systemctl").arg("reboot").output()?;
             }
-            println!("{version} is installed; the machine boots it next");
         }
-        Outcome::Failed { version } => {
-            println!("{version} was tried and did not come up; it is not tried again")
+        Command::Hold { version } => {
+            let version = version.as_deref();
+            match service() {
+                Some(client) => drop(client.hold(version)?),
+                None => ops.hold(version)?,
+            }
+            cli.print(&json!({ "held": version }), || {
+                format!("{} is not installed until it is released", version.unwrap_or("any version"))
+            })?;
+        }
+        Command::Release { version } => {
+            let version = version.as_deref();
+            match service() {
+                Some(client) => drop(client.release(version)?),
+                None => ops.release(version)?,
+            }
+            cli.print(&json!({ "released": version }), || match version {
+                Some(version) => format!("{version} may be installed"),
+                None => "updates go on".into(),
+            })?;
+        }
+        Command::History => {
+            let events = memory::events(&cli.places.state);
+            let lines = || events.iter().map(line).collect::<Vec<_>>().join("\n");
+            cli.print(&events, lines)?;
+        }
+        Command::Service { runtime } => {
+            if systemd_journal_logger::connected_to_journal() {
+                journal::to_journal()?;
+            } else {
+                journal::to_stderr();
+            }
+            service::run(ops, runtime.as_deref())?;
+        }
+        Command::BootFailed => {
+            if ops.boot_failed()? {
+                Cmd::new("systemctl").arg("reboot").output()?;
+            }
         }
     }
-    Ok(outcome)
-}
-
-/// Reboots if the image says so and nothing speaks against it. logind knows who is logged in and what inhibits.
-fn reboot(cli: &Cli, machine: &Machine, version: &str) -> Result<()> {
-    if Config::read(&cli.config)?.reboot == Reboot::Manual {
-        eprintln!("<5>this image reboots when somebody does it: systemctl reboot");
-        return Ok(());
-    }
-    let entries = boot_files(&esp(&cli.esp)?, &machine.image)?;
-    let entry = entries.iter().find(|entry| entry.name.version == version);
-    let entry = entry.with_context(|| format!("{version} has no boot file any more"))?;
-    if Memory::rebooted_for(&cli.state, &entry.file)? {
-        eprintln!(
-            "<4>the machine was rebooted for {} already, and started something else: is another entry the default? \
-             `bootctl list` shows it; reboot by hand",
-            entry.file
-        );
-        return Ok(());
-    }
-    let systemctl = Cmd::new("systemctl").args(["reboot", "--check-inhibitors=yes", "--no-wall"]);
-    if let Err(error) = systemctl.output() {
-        eprintln!("<5>the reboot has to wait: {error}");
-        Memory::forget_reboot(&cli.state)?;
-    }
-    Ok(())
-}
-
-/// After a boot that is not healthy: writes down why, and lets boot counting go on with the next try or the version
-/// before. Without one, a machine that is up is better than one that reboots.
-fn boot_failed(cli: &Cli, machine: &Machine) -> Result<ExitCode> {
-    let reason =
-        failed_units().unwrap_or_else(|error| format!("its failed units can't be listed: {error:#}"));
-    eprintln!("{} {} is not healthy, {reason}", machine.image, machine.version);
-    let at = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
-    let failure = Failure { version: machine.version.clone(), at, reason };
-    if let Err(error) = memory::add_failure(&cli.state, failure) {
-        // A version that fills the disk is one to go back from, too.
-        eprintln!("<4>the reason can't be kept: {error:#}");
-    }
-    let entries = boot_files(&esp(&cli.esp)?, &machine.image)?;
-    let good = |entry: &&BootFile| {
-        entry.name.version != machine.version && entry.name.assessment() == Assessment::Blessed
-    };
-    let Some(other) = entries.iter().find(good) else {
-        eprintln!("there is no version to go back to, so it stays up");
-        return Ok(ExitCode::SUCCESS);
-    };
-    eprintln!("rebooting; {} is there when the tries are used up", other.name.version);
-    Cmd::new("systemctl").arg("reboot").output()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn failed_units() -> Result<String> {
-    let list = Cmd::new("systemctl").args(["list-units", "--failed", "--plain", "--no-legend"]).output()?;
-    let list = String::from_utf8_lossy(&list);
-    // The check itself is what brought us here.
-    let units = list.lines().filter_map(|line| line.split_whitespace().next());
-    let units: Vec<&str> = units.filter(|unit| !unit.starts_with("systemd-boot-check-no-")).collect();
-    Ok(format!("failed units: {}", if units.is_empty() { "-".into() } else { units.join(", ") }))
+impl Cli {
+    fn print(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<()> {
+        let text = if self.json { serde_json::to_string_pretty(value)? } else { text() };
+        if !text.is_empty() {
+            writeln!(std::io::stdout(), "{text}").context("standard output is closed")?;
+        }
+        Ok(())
+    }
+
+    fn update(&self, ops: &Ops, client: Option<Client>, how: How) -> Result<Outcome> {
+        let mut shown = Progress::default();
+        let mut show = |bytes, total| shown.show(bytes, total);
+        let outcome = match client {
+            Some(client) => client.update(how, &mut show)?,
+            None => ops.update(how, &mut show)?,
+        };
+        let running = &ops.machine.version;
+        self.print(&outcome, || match &outcome {
+            Outcome::UpToDate { version } => format!("{version} runs, nothing is newer"),
+            Outcome::Waiting { version, until } => {
+                let until = status::time(*until);
+                format!("{version} is newer; this machine's turn is at {until} (--now doesn't wait)")
+            }
+            Outcome::Staged { version, fetched } => {
+                say_fetched(*fetched);
+                format!("{version} is installed; the machine boots it next")
+            }
+            Outcome::Fetched { version, fetched } => {
+                say_fetched(*fetched);
+                format!("{version} is here; {running} boots until `update-agent apply`")
+            }
+            Outcome::Held { version } => {
+                format!("{version} is newer and on hold (`update-agent release` undoes that)")
+            }
+            Outcome::Failed { version } => {
+                format!("{version} was tried and did not come up; it is not tried again")
+            }
+        })?;
+        Ok(outcome)
+    }
+
+    fn reboot(&self, ops: &Ops, force: bool) -> Result<()> {
+        let client = Client::find(&self.places).context(
+            "the service does not run, which knows when a reboot is allowed; start it with \
+             `systemctl start twinhull-update`, or reboot with `systemctl reboot`",
+        )?;
+        client.reboot(force)?;
+        // It decides right after its answer.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let status = Status::read(ops, client.live().ok())?;
+        let why = status.service.as_ref().map(|live| live.why.clone()).unwrap_or_default();
+        self.print(&status.service, || why)
+    }
+}
+
+fn line(event: &memory::Event) -> String {
+    let at = status::time(i64::try_from(event.at).unwrap_or(i64::MAX));
+    let version = if event.version == "*" { "any version" } else { &event.version };
+    let what = match event.what {
+        What::Runs => "runs for the first time",
+        What::Installed => "was installed",
+        What::Rebooted => "is what the machine was rebooted for",
+        What::Failed => "did not come up healthy",
+        What::RolledBack => "was left for the version before",
+        What::Held => "was put on hold",
+        What::Released => "was released",
+    };
+    format!("{at}  {version} {what}")
+}
+
+fn say_fetched(bytes: u64) {
+    if bytes > 0 {
+        eprintln!("{} were fetched, the rest was here", size::human(bytes));
+    }
 }
 
 /// A line that counts on a terminal, one line a tenth elsewhere.
@@ -243,65 +300,4 @@ impl Progress {
         }
         self.tenths = tenths;
     }
-}
-
-fn status(cli: &Cli, machine: &Machine) -> Result<ExitCode> {
-    let slots = Slots::read(&disk(cli, machine)?, machine.arch, &machine.image)?;
-    let entries = boot_files(&esp(&cli.esp)?, &machine.image)?;
-    let running = slots.running(&machine.root_hash)?.data.number;
-    let entry = |version: &str| entries.iter().find(|entry| entry.name.version == version);
-    let failures = memory::failures(&cli.state);
-    let reason = |version: &str| {
-        let last = failures.iter().rev().find(|failure| failure.version == version);
-        last.map_or("it did not come up", |failure| failure.reason.as_str())
-    };
-    let rows: Vec<_> = slots
-        .iter()
-        .zip('A'..)
-        .map(|(slot, name)| {
-            let version = slot.version();
-            let assessment = match version.and_then(entry).map(|entry| entry.name.assessment()) {
-                Some(Assessment::Blessed) => "blessed",
-                Some(Assessment::Trying { .. }) => "to be tried",
-                Some(Assessment::Failed { .. }) => "failed",
-                None => "no boot entry",
-            };
-            json!({
-                "slot": name.to_string(),
-                "version": version,
-                "state": version.map(|_| assessment),
-                "reason": version.filter(|_| assessment == "failed").map(reason),
-                "running": slot.data.number == running,
-            })
-        })
-        .collect();
-    let last = Memory::last_check(&cli.state);
-    if cli.json {
-        let report = json!({
-            "image": machine.image,
-            "version": machine.version,
-            "root_hash": digest::hex(&machine.root_hash),
-            "slots": rows,
-            "last_check": last,
-        });
-        println!("{report:#}");
-        return Ok(ExitCode::SUCCESS);
-    }
-    println!("{} {}", machine.image, machine.version);
-    for row in rows {
-        let text = |name: &str| row[name].as_str().unwrap_or("-").to_owned();
-        let running = if row["running"] == true { "  running" } else { "" };
-        let reason = row["reason"].as_str().map(|reason| format!("  ({reason})")).unwrap_or_default();
-        println!("  slot {}  {:<20} {}{running}{reason}", text("slot"), text("version"), text("state"));
-    }
-    match last {
-        None => println!("  never looked for a newer version"),
-        Some(last) => {
-            let at = i64::try_from(last.at).ok().and_then(|s| Timestamp::from_second(s).ok());
-            let at = at.map_or("-".into(), |at| at.to_string());
-            let found = last.problem.or(last.newest).unwrap_or_default();
-            println!("  last check {at}: {found}");
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }

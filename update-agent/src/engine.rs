@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use twinhull_delta::{Reuse, Scan};
 use twinhull_fsimg::Part as File;
 use twinhull_reboot::{Admission, Place, Rollout};
@@ -26,7 +26,7 @@ pub type Show<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 const CHUNK: u64 = 256 << 10;
 
 /// How an update ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "kebab-case")]
 pub enum Outcome {
     /// Nothing is newer than what runs.
@@ -48,11 +48,32 @@ pub enum Outcome {
         /// Bytes that were fetched for it.
         fetched: u64,
     },
+    /// All of the version is here, and its boot file is all that is missing.
+    Fetched {
+        /// The version.
+        version: String,
+        /// Bytes that were fetched for it.
+        fetched: u64,
+    },
+    /// Somebody said that the version, or any, is not to be installed.
+    Held {
+        /// The version.
+        version: String,
+    },
     /// The version was tried as often as it may be, and the machine came back.
     Failed {
         /// The version.
         version: String,
     },
+}
+
+/// How far to go, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct How {
+    /// Before the machine's turn in a rollout.
+    pub now: bool,
+    /// To the end, so that the machine boots the version next.
+    pub finish: bool,
 }
 
 /// An agent with all it needs.
@@ -101,22 +122,16 @@ impl Agent<'_> {
     pub fn admission(&self, checked: &Checked, version: &str) -> Result<Admission> {
         let Some(rollout) = checked.channel.rollout else { return Ok(Admission::Yes) };
         let rollout = Rollout { start: rollout.start, duration: rollout.duration };
-        let place = match &self.machine.id {
-            Some(id) => Place::of(&id.app_specific(), version),
-            None => Place::wary(1.0)?,
+        let place = match (self.config.wariness, &self.machine.id) {
+            (Some(place), _) => place,
+            (None, Some(id)) => Place::of(&id.app_specific(), version),
+            (None, None) => Place::wary(1.0)?,
         };
         Ok(rollout.admits(self.now, place))
     }
 
-    /// Moves the other slot of `disk` to what a check found; with `at_once` before the machine's turn. `progress` gets
-    /// the bytes so far and all bytes.
-    pub fn update(
-        &mut self,
-        disk: &Disk,
-        esp: &EspDir,
-        at_once: bool,
-        progress: Show<'_>,
-    ) -> Result<Outcome> {
+    /// Moves the other slot of `disk` to what a check found. `progress` gets the bytes so far and all bytes.
+    pub fn update(&mut self, disk: &Disk, esp: &EspDir, how: How, progress: Show<'_>) -> Result<Outcome> {
         let checked = self.check()?;
         let Some(release) = &checked.offer else {
             return Ok(Outcome::UpToDate { version: self.machine.version.clone() });
@@ -130,25 +145,35 @@ impl Agent<'_> {
         if self.memory.given_up().contains(&version) {
             return Ok(Outcome::Failed { version });
         }
+        if self.memory.holds().holds(&version) {
+            return Ok(Outcome::Held { version });
+        }
         if staged(disk, esp, &image)?.is_some() {
             return Ok(Outcome::Staged { version, fetched: 0 });
         }
-        if !at_once && let Admission::WaitUntil(until) = self.admission(&checked, &version)? {
+        if !how.now
+            && let Admission::WaitUntil(until) = self.admission(&checked, &version)?
+        {
             return Ok(Outcome::Waiting { version, until: until.as_second() });
         }
         let before = self.folders.fetched();
-        self.stage(disk, esp, &image, release, progress)?;
-        Ok(Outcome::Staged { version, fetched: self.folders.fetched() - before })
+        self.stage(disk, esp, (&image, release), how.finish, progress)?;
+        let fetched = self.folders.fetched() - before;
+        Ok(if how.finish {
+            Outcome::Staged { version, fetched }
+        } else {
+            Outcome::Fetched { version, fetched }
+        })
     }
 
-    /// Puts the version into the other slot, fetching as little as it can. When what comes out is not what was signed,
-    /// all of it is fetched.
+    /// Puts the version into the other slot, fetching as little as it can, and makes its boot file if it is to `finish`.
+    /// When what comes out is not what was signed, all of it is fetched.
     fn stage(
         &self,
         disk: &Disk,
         esp: &EspDir,
-        image: &Image,
-        release: &Release,
+        (image, release): (&Image, &Release),
+        finish: bool,
         show: Show<'_>,
     ) -> Result<()> {
         let total = Part::NEEDED.iter().map(|part| release.part(*part).length).sum();
@@ -156,6 +181,10 @@ impl Agent<'_> {
         let failed = || format!("{} was not installed", release.version);
         let update = Update::begin(disk, esp, image, &self.machine.root_hash)?;
         self.fill(disk, &update, release, &progress).with_context(failed)?;
+        if !finish {
+            progress.set(total);
+            return Ok(());
+        }
         let slot = release.usr.length + release.verity.length;
         progress.set(slot);
         match self.old_uki(esp).and_then(|old| assemble::begin(&self.folders, release, old)) {
@@ -165,12 +194,12 @@ impl Agent<'_> {
                     | SlotError::WrongDigest { .. }
                     | SlotError::WrongLength { .. }),
                 ) => {
-                    eprintln!("<5>the UKI is fetched whole: {error}");
+                    log::info!("the UKI is fetched whole: {error}");
                 }
                 finished => return finished.map(drop).with_context(failed),
             },
             Err(error) => {
-                eprintln!("<5>the UKI is fetched whole: {error:#}");
+                log::info!("the UKI is fetched whole: {error:#}");
                 return update
                     .finish(&mut self.open(release, Part::Uki, &progress))
                     .map(drop)
@@ -196,8 +225,7 @@ impl Agent<'_> {
             return Ok(());
         }
         let running = update.running().data_of(disk);
-        let scan =
-            Scan::new(&running).inspect_err(|error| eprintln!("<5>nothing of /usr is reused: {error}"));
+        let scan = Scan::new(&running).inspect_err(|error| log::info!("nothing of /usr is reused: {error}"));
         let scan: Vec<Scan> = scan.into_iter().collect();
         let slot = assemble::Slot {
             folders: &self.folders,
@@ -212,7 +240,7 @@ impl Agent<'_> {
             progress.set(0);
             match assemble::fill(&slot, reuse) {
                 Ok(()) => return Ok(()),
-                Err(Trouble::Doubt(error)) => eprintln!("<5>more is fetched: {error:#}"),
+                Err(Trouble::Doubt(error)) => log::info!("more is fetched: {error:#}"),
                 Err(Trouble::Fatal(error)) => return Err(error),
             }
         }

@@ -1,6 +1,8 @@
 //! Fetches from release folders: bounded in bytes and patience, and taken up again where a connection broke off. Nothing
 //! that comes back is believed here.
 
+mod limit;
+
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +13,8 @@ use reqwest::Url;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use twinhull_release::{Source, SourceError};
+
+use limit::Limit;
 
 /// Patience of one request, connecting and each read.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +62,7 @@ pub struct Folders {
     patience: Patience,
     /// Bytes of all bodies that came.
     fetched: AtomicU64,
+    limit: Option<Limit>,
 }
 
 impl Folders {
@@ -81,7 +86,20 @@ impl Folders {
             urls: bases.iter().map(folder).collect::<Result<_>>()?,
             patience,
             fetched: AtomicU64::new(0),
+            limit: None,
         })
+    }
+
+    /// Holds all downloads together to `rate` bytes a second.
+    pub fn limited(self, rate: Option<u64>) -> Self {
+        Folders { limit: rate.map(Limit::new), ..self }
+    }
+
+    fn count(&self, bytes: u64) {
+        self.fetched.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(limit) = &self.limit {
+            limit.spend(bytes);
+        }
     }
 
     /// Bytes that were fetched so far, without what HTTP adds.
@@ -139,7 +157,7 @@ impl Source for Folders {
             };
             let mut bytes = Vec::new();
             let read = response.take(limit + 1).read_to_end(&mut bytes);
-            self.fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            self.count(bytes.len() as u64);
             match read {
                 Ok(_) if bytes.len() as u64 > limit => return Err(SourceError::TooLong),
                 Ok(_) => return Ok(Some(bytes)),
@@ -226,7 +244,7 @@ impl Download<'_> {
             return Err(Trouble::Passing("the connection was closed".into()));
         }
         body.bytes += n as u64;
-        self.folders.fetched.fetch_add(n as u64, Ordering::Relaxed);
+        self.folders.count(n as u64);
         let time = body.since.elapsed();
         if time >= self.patience.window {
             let rate = body.bytes as f64 / time.as_secs_f64();
@@ -276,7 +294,7 @@ impl Read for Download<'_> {
                         1 => self.patience.pause * 2_u32.saturating_pow(self.failures - 1),
                         _ => Duration::ZERO,
                     };
-                    eprintln!("<5>{reason}; trying again in {} s", pause.as_secs_f64());
+                    log::info!("{reason}; trying again in {} s", pause.as_secs_f64());
                     std::thread::sleep(pause);
                 }
             }

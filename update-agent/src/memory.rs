@@ -1,20 +1,35 @@
 //! What the agent remembers between its runs: what it has seen of releases, and the last check. Files that can't be
 //! read are no reason to stop updating: they are said, and begun anew from the image's own root.
 
+mod history;
+
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::FlockOperation;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use twinhull_release::{Envelope, Root, State};
 use twinhull_sysutil::atomic;
+
+pub use history::{Event, Failure, What, add_event, add_failure, events, failures};
 
 /// Where it is kept.
 pub const DIR: &str = "/var/lib/twinhull/update";
 
 /// Largest file that is read, in bytes.
 const MAX: u64 = 8 << 20;
+
+/// Names of the files.
+const GIVEN_UP: &str = "given-up.json";
+const HOLDS: &str = "holds.json";
+const LAST_CHECK: &str = "last-check.json";
+const REBOOTED_FOR: &str = "rebooted-for";
+
+/// Most versions that are kept as given up.
+pub(crate) const KEPT: usize = 64;
 
 /// How the last check ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,34 +42,20 @@ pub struct LastCheck {
     pub problem: Option<String>,
 }
 
-/// Why a version did not come up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// The version.
-    pub version: String,
-    /// When, in seconds since 1970.
-    pub at: u64,
-    /// Why, as a sentence.
-    pub reason: String,
+/// What somebody said not to install.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holds {
+    /// Any version.
+    pub all: bool,
+    /// These versions.
+    pub versions: BTreeSet<String>,
 }
 
-/// Most failures that are kept.
-const FAILURES: usize = 32;
-
-/// What failed boots said, the newest last.
-pub fn failures(dir: &Path) -> Vec<Failure> {
-    let text = read(&dir.join("failures.json")).ok().flatten();
-    text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
-}
-
-/// Adds why a boot failed. It is on the disk when this returns: the machine reboots next.
-pub fn add_failure(dir: &Path, failure: Failure) -> Result<()> {
-    fs_err::create_dir_all(dir)?;
-    let mut all = failures(dir);
-    all.push(failure);
-    let newest = all.len().saturating_sub(FAILURES);
-    let text = serde_json::to_string(&all[newest..])? + "\n";
-    Ok(atomic::replace(&dir.join("failures.json"), text.as_bytes(), 0o644)?)
+impl Holds {
+    /// Whether `version` is not to be installed.
+    pub fn holds(&self, version: &str) -> bool {
+        self.all || self.versions.contains(version)
+    }
 }
 
 /// The folder, for one agent at a time.
@@ -89,7 +90,7 @@ impl Memory {
         let seen = match State::parse(&text) {
             Ok(seen) => seen,
             Err(error) => {
-                eprintln!("<4>{error}; it is begun anew from the root in the image");
+                log::warn!("{error}; it is begun anew from the root in the image");
                 return Ok(fresh);
             }
         };
@@ -108,8 +109,7 @@ impl Memory {
 
     /// Versions that have used up their tries. They are remembered when their slot is long another one's.
     pub fn given_up(&self) -> Vec<String> {
-        let text = read(&self.dir.join("given-up.json")).ok().flatten();
-        text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+        load(&self.dir.join(GIVEN_UP))
     }
 
     /// Adds versions that have used up their tries.
@@ -124,37 +124,68 @@ impl Memory {
         if all.len() == known {
             return Ok(());
         }
-        let newest = all.len().saturating_sub(FAILURES);
-        let text = serde_json::to_string(&all[newest..])? + "\n";
-        Ok(atomic::replace(&self.dir.join("given-up.json"), text.as_bytes(), 0o644)?)
+        let newest = all.len().saturating_sub(KEPT);
+        store(&self.dir.join(GIVEN_UP), &all[newest..])
+    }
+
+    /// Forgets that `version` has used up its tries.
+    pub fn try_again(&self, version: &str) -> Result<()> {
+        let mut all = self.given_up();
+        all.retain(|known| known != version);
+        store(&self.dir.join(GIVEN_UP), &all)
+    }
+
+    /// What is not to be installed.
+    pub fn holds(&self) -> Holds {
+        holds(&self.dir)
+    }
+
+    /// Replaces what is not to be installed.
+    pub fn set_holds(&self, holds: &Holds) -> Result<()> {
+        store(&self.dir.join(HOLDS), holds)
     }
 
     /// Whether the machine was rebooted for `entry`, a boot file, already: if it comes back and the file still has the
-    /// same name, the boot loader starts something else. Remembers that it is now.
-    pub fn rebooted_for(dir: &Path, entry: &str) -> Result<bool> {
-        let path = dir.join("rebooted-for");
-        if read(&path)?.is_some_and(|last| last == entry.as_bytes()) {
-            return Ok(true);
-        }
-        atomic::replace(&path, entry.as_bytes(), 0o644)?;
-        Ok(false)
+    /// same name, the boot loader starts something else.
+    pub fn is_rebooted_for(dir: &Path, entry: &str) -> bool {
+        matches!(read(&dir.join(REBOOTED_FOR)), Ok(Some(last)) if last == entry.as_bytes())
+    }
+
+    /// Remembers that the machine is rebooted for `entry`.
+    pub fn set_rebooted_for(dir: &Path, entry: &str) -> Result<()> {
+        Ok(atomic::replace(&dir.join(REBOOTED_FOR), entry.as_bytes(), 0o644)?)
     }
 
     /// The reboot didn't happen: the next run may try again.
     pub fn forget_reboot(dir: &Path) -> Result<()> {
-        Ok(fs_err::remove_file(dir.join("rebooted-for"))?)
+        Ok(fs_err::remove_file(dir.join(REBOOTED_FOR))?)
     }
 
     /// The last check.
     pub fn last_check(dir: &Path) -> Option<LastCheck> {
-        serde_json::from_slice(&read(&dir.join("last-check.json")).ok()??).ok()
+        load(&dir.join(LAST_CHECK))
     }
 
     /// Remembers a check.
     pub fn set_last_check(&self, check: &LastCheck) -> Result<()> {
-        let text = serde_json::to_string(check)? + "\n";
-        Ok(atomic::replace(&self.dir.join("last-check.json"), text.as_bytes(), 0o644)?)
+        store(&self.dir.join(LAST_CHECK), check)
     }
+}
+
+/// What is not to be installed, as the folder `dir` says.
+pub fn holds(dir: &Path) -> Holds {
+    load(&dir.join(HOLDS))
+}
+
+/// What `path` holds, or nothing when that makes no sense.
+fn load<T: DeserializeOwned + Default>(path: &Path) -> T {
+    let text = read(path).ok().flatten();
+    text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+}
+
+fn store(path: &Path, value: &(impl Serialize + ?Sized)) -> Result<()> {
+    let text = serde_json::to_string(value)? + "\n";
+    Ok(atomic::replace(path, text.as_bytes(), 0o644)?)
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
@@ -214,34 +245,39 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_given_up_for_good() {
+    fn a_version_is_given_up_until_somebody_says_otherwise() {
         let dir = tempfile::tempdir().unwrap();
         let memory = Memory::open(dir.path()).unwrap();
         assert!(memory.given_up().is_empty());
         memory.give_up(&["2", "3"]).unwrap();
         memory.give_up(&["3"]).unwrap();
         assert_eq!(memory.given_up(), ["2", "3"]);
+        memory.try_again("2").unwrap();
+        assert_eq!(memory.given_up(), ["3"]);
     }
 
     #[test]
     fn one_reboot_for_one_try() {
         let dir = tempfile::tempdir().unwrap();
-        for (entry, before) in [("web_2+3.efi", false), ("web_2+3.efi", true), ("web_2+2-1.efi", false)] {
-            assert_eq!(Memory::rebooted_for(dir.path(), entry).unwrap(), before, "{entry}");
+        for entry in ["web_2+3.efi", "web_2+2-1.efi"] {
+            assert!(!Memory::is_rebooted_for(dir.path(), entry), "{entry}");
+            Memory::set_rebooted_for(dir.path(), entry).unwrap();
+            assert!(Memory::is_rebooted_for(dir.path(), entry), "{entry}");
         }
+        Memory::forget_reboot(dir.path()).unwrap();
+        assert!(!Memory::is_rebooted_for(dir.path(), "web_2+2-1.efi"));
     }
 
     #[test]
-    fn the_newest_failures_are_kept() {
+    fn holds_are_kept() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(failures(dir.path()).is_empty());
-        for at in 0..40 {
-            add_failure(dir.path(), Failure { version: "2".into(), at, reason: "x".into() }).unwrap();
-        }
-        let kept = failures(dir.path());
-        assert_eq!((kept.len(), kept[0].at, kept[31].at), (32, 8, 39));
-        fs_err::write(dir.path().join("failures.json"), "?").unwrap();
-        assert!(failures(dir.path()).is_empty());
+        let memory = Memory::open(dir.path()).unwrap();
+        assert!(!memory.holds().holds("2"));
+        let some = Holds { all: false, versions: ["2".into()].into() };
+        memory.set_holds(&some).unwrap();
+        assert!(memory.holds().holds("2") && !memory.holds().holds("3"));
+        memory.set_holds(&Holds { all: true, ..some }).unwrap();
+        assert!(holds(dir.path()).holds("3"));
     }
 
     #[test]

@@ -38,6 +38,7 @@ const TEST: &[Need] = &[
     need("bmaptool", &["bmap-tools"]),
     need("bwrap", &["bubblewrap"]),
     need("bootctl", &["systemd-boot-tools", "systemd-boot"]),
+    need("dbus-daemon", &["dbus-daemon", "dbus"]),
     need("debugfs", &["e2fsprogs"]),
     need("depmod", &["kmod"]),
     need("diff", &["diffutils"]),

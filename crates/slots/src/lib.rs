@@ -28,7 +28,7 @@ pub use device::{Device, Disk};
 pub use error::{Error, Result};
 pub use esp::{Esp, EspDir, EspFile};
 pub use gpt::{Damage, Gpt};
-pub use menu::{BootFile, TRIES, boot_files};
+pub use menu::{BootFile, TRIES, boot_files, remove_entry, use_up};
 pub use name::{Assessment, EntryName, check_id, check_version};
 pub use slots::{Slot, Slots, State};
 pub use update::{Update, staged};

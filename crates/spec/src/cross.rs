@@ -37,6 +37,9 @@ pub(crate) fn check(root: &Node, value: &Value, report: &mut Report<'_>) {
     if text("/disk/filesystem") == Some("ext4") {
         packing_of_ext4(root, report);
     }
+    if text("/updates/reboot") == Some("manual") {
+        strategy_of_nobody(root, report);
+    }
     let secure_boot = root.get("boot").and_then(|boot| boot.get("secure-boot"));
     if let Some(node) = secure_boot.and_then(|keys| keys.get("enroll"))
         && secure_boot.is_some_and(|keys| keys.get("enroll-files").is_none())
@@ -74,6 +77,20 @@ fn packing_of_ext4(root: &Node, report: &mut Report<'_>) {
                 )
                 .related(&filesystem.span, "ext4 is asked for here")
                 .hint(format!("remove disk.{key}, or set disk.filesystem to erofs"));
+        }
+    }
+}
+
+/// Windows and locks are for machines that reboot by themselves.
+fn strategy_of_nobody(root: &Node, report: &mut Report<'_>) {
+    let Some(updates) = root.get("updates") else { return };
+    for key in ["windows", "fleet-lock"] {
+        if let (Some(node), Some(reboot)) = (updates.get(key), updates.get("reboot")) {
+            let message = format!("updates.{key} is for machines that reboot by themselves");
+            report
+                .add(Code::Conflict, &node.span, &format!("updates.{key}"), message)
+                .related(&reboot.span, "this one does when somebody reboots it")
+                .hint(format!("remove updates.{key}, or set updates.reboot to immediate"));
         }
     }
 }

@@ -37,6 +37,35 @@ pub struct Updates {
     /// When to reboot.
     #[serde(default)]
     pub reboot: Reboot,
+    /// Reboot windows; without any, it is always open.
+    #[serde(default)]
+    pub windows: Vec<String>,
+    /// Time zone of the windows.
+    #[serde(default = "default_zone")]
+    pub time_zone: String,
+    /// Lock server to ask before a reboot.
+    pub fleet_lock: Option<FleetLock>,
+    /// Most that is fetched in a second, as a size: `4M`.
+    pub bandwidth: Option<String>,
+}
+
+/// `updates.fleet-lock:`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FleetLock {
+    /// Where it is.
+    pub url: String,
+    /// The machines' group.
+    #[serde(default = "default_group")]
+    pub group: String,
+}
+
+fn default_group() -> String {
+    "default".into()
+}
+
+fn default_zone() -> String {
+    "UTC".into()
 }
 
 fn default_channel() -> String {
@@ -47,7 +76,7 @@ fn default_channel() -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reboot {
-    /// At once, unless something speaks against it.
+    /// As soon as nothing speaks against it.
     #[default]
     Immediate,
     /// When somebody does it.

@@ -44,6 +44,12 @@ updates:
   root: keys/1.root.json
   channel: stable
   reboot: immediate
+  windows: [Sat Sun 02:00 3h]
+  time-zone: Europe/Berlin
+  fleet-lock:
+    url: http://locks.example/base
+    group: web
+  bandwidth: 4M
 ";
 
 /// docs/reference/spec.md

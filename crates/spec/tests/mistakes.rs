@@ -371,6 +371,25 @@ fn updates() {
         ("alias", "root: r\n  url: ['http://a']", (5, 3, UnknownKey, "\"url\"", "`urls`")),
         ("channel", "root: r\n  urls: ['http://a']\n  channel: a.b", (6, 12, BadValue, "a dot", "")),
         ("reboot", "root: r\n  urls: ['http://a']\n  reboot: never", (6, 11, UnknownValue, "", "`manual`")),
+        (
+            "day",
+            "root: r\n  urls: ['http://a']\n  windows: [Saturday 02:00 1h]",
+            (6, 13, BadValue, "window", "`Sat Sun`"),
+        ),
+        ("short", "root: r\n  urls: ['http://a']\n  windows: [02:00 5m]", (6, 13, BadValue, "5 minutes", "")),
+        (
+            "long",
+            "root: r\n  urls: ['http://a']\n  windows: [02:00 24h1m]",
+            (6, 13, BadValue, "1441 minutes", ""),
+        ),
+        ("zone", "root: r\n  urls: ['http://a']\n  time-zone: ../x", (6, 14, BadValue, "time zone", "IANA")),
+        ("no lock", "root: r\n  urls: ['http://a']\n  fleet-lock: {}", (6, 3, MissingKey, "`url`", "")),
+        ("slow", "root: r\n  urls: ['http://a']\n  bandwidth: 1K", (6, 14, BadValue, "bandwidth", "")),
+        (
+            "manual with windows",
+            "root: r\n  urls: ['http://a']\n  reboot: manual\n  windows: [02:00 1h]",
+            (7, 12, Conflict, "reboot by themselves", "remove updates.windows"),
+        ),
     ];
     expect(rows, |text| format!("{GOOD_IMAGE}{GOOD_TREE}updates:\n  {text}\n"));
 }

@@ -108,7 +108,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
     // From the whole tree: an image that was made small has no copyright files any more.
     let components = sbom::read_components(&tree)?.unwrap_or_default();
     let mut guest = guest::load(options.guest_dir, spec.updates.is_some())?;
-    updates::add(spec, options.base, &mut guest.overlay)?;
+    updates::add(spec, options.base, &tree, &mut guest.overlay)?;
     let programs = guest.digests;
 
     let step = progress.step("Making /usr hermetic");

@@ -46,7 +46,7 @@ pub(crate) fn fill<D: Device + Sync + ?Sized>(slot: &Slot<'_, D>, reuse: Reuse) 
             }
             Ok(None) => {}
             // It goes without them.
-            Err(error) => eprintln!("<5>{error:#}"),
+            Err(error) => log::info!("{error:#}"),
         }
     }
     slot.carry_out(&plan, patches.as_ref())?;

@@ -85,6 +85,53 @@ static UPDATES: &[Key] = &[
         kind: Kind::Choice(REBOOTS),
         docs: "When it reboots into a version that is installed.",
     },
+    Key {
+        name: "windows",
+        aka: &["window", "maintenance", "reboot-windows"],
+        default: Derived("any time"),
+        kind: Kind::List(&WINDOW, Repeat::Refused),
+        docs: "Only then does the machine reboot by itself: the days it opens, every day without any, the time, and how \
+               long it stays open, 15 minutes to 24 hours. `Sat Sun 02:00 3h` is open on Saturdays and Sundays from two to \
+               five.",
+    },
+    Key {
+        name: "time-zone",
+        aka: &["timezone", "tz", "zone"],
+        default: Value("UTC"),
+        kind: Kind::Text(&ZONE),
+        docs: "Time zone of the windows. Any other than `UTC` needs the package `tzdata` in the image.",
+    },
+    Key {
+        name: "fleet-lock",
+        aka: &["fleetlock", "lock", "semaphore"],
+        default: Derived("the machine asks nobody"),
+        kind: Kind::Map(FLEET_LOCK),
+        docs: "A FleetLock server that is asked before each reboot, so that few machines are down at a time.",
+    },
+    Key {
+        name: "bandwidth",
+        aka: &["rate", "limit", "speed"],
+        default: Derived("as fast as it can"),
+        kind: Kind::Size { min: 16 << 10, max: T, why: "slower, an update would never be done" },
+        docs: "The most that is fetched in a second.",
+    },
+];
+
+static FLEET_LOCK: &[Key] = &[
+    Key {
+        name: "url",
+        aka: &["server", "base", "address"],
+        default: Required,
+        kind: Kind::Text(&LOCK_SERVER),
+        docs: "Where the server is: `/v1/pre-reboot` comes after its path.",
+    },
+    Key {
+        name: "group",
+        aka: &["pool"],
+        default: Value("default"),
+        kind: Kind::Text(&GROUP),
+        docs: "The group of machines that share the server's slots.",
+    },
 ];
 
 static IMAGE: &[Key] = &[
@@ -360,7 +407,8 @@ static REBOOTS: &[Choice] = &[
     Choice {
         name: "immediate",
         aka: &["now", "auto", "yes"],
-        docs: "at once, unless somebody is logged in or a program inhibits it; then an hour later",
+        docs: "as soon as windows and lock server allow it, nobody is logged in (people get ten minutes to leave) and no \
+               program inhibits it",
     },
     Choice { name: "manual", aka: &["never", "no"], docs: "when somebody reboots it" },
 ];
@@ -454,6 +502,42 @@ static RELEASES: Text = Text {
     words: "an http URL without spaces, quotes, a query and a fragment",
     example: "http://updates.example/releases",
     explain: rules::releases,
+};
+
+static WINDOW: Text = Text {
+    noun: "a reboot window",
+    pattern: r"^((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )*([01][0-9]|2[0-3]):[0-5][0-9] ([1-9][0-9]?h|[1-9][0-9]{1,3}m|[1-9][0-9]?h[1-5]?[0-9]m)$",
+    max: 64,
+    words: "days such as `Sat Sun` or none, a time such as `02:00`, and a length such as `3h`, `90m` or `1h30m`",
+    example: "Sat Sun 02:00 3h",
+    explain: rules::window,
+};
+
+static ZONE: Text = Text {
+    noun: "a time zone",
+    pattern: "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*){0,2}$",
+    max: 64,
+    words: "an IANA name",
+    example: "Europe/Berlin",
+    explain: rules::nothing,
+};
+
+static LOCK_SERVER: Text = Text {
+    noun: "a lock server's URL",
+    pattern: r#"^http://[A-Za-z0-9.:\[\]-]+(/[^\s"'\\<>|?#]*)?$"#,
+    max: 1024,
+    words: "an http URL without spaces, quotes, a query and a fragment",
+    example: "http://locks.example/base",
+    explain: rules::releases,
+};
+
+static GROUP: Text = Text {
+    noun: "a lock server's group",
+    pattern: "^[a-zA-Z0-9.-]+$",
+    max: 128,
+    words: "letters, digits, `.` and `-`",
+    example: "web",
+    explain: rules::nothing,
 };
 
 static CHANNEL: Text = Text {

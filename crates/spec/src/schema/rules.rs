@@ -114,6 +114,22 @@ pub(super) fn releases(text: &str) -> Option<Problem> {
         .then(|| Problem::new("has a query or a fragment; file names are put behind its path"))?
 }
 
+pub(super) fn nothing(_: &str) -> Option<Problem> {
+    None
+}
+
+pub(super) fn window(text: &str) -> Option<Problem> {
+    let length = text.rsplit(' ').next()?;
+    let (hours, minutes) = match length.split_once('h') {
+        Some((hours, rest)) => (hours.parse::<u32>().ok()?, rest.trim_end_matches('m')),
+        None => (0, length.strip_suffix('m')?),
+    };
+    let minutes = if minutes.is_empty() { 0 } else { minutes.parse::<u32>().ok()? };
+    let all = hours.checked_mul(60)?.checked_add(minutes)?;
+    (!(15..=24 * 60).contains(&all))
+        .then(|| Problem::new(format!("is open for {all} minutes; 15 minutes to 24 hours are allowed")))?
+}
+
 pub(super) fn channel(text: &str) -> Option<Problem> {
     text.contains('.').then(|| Problem::new("has a dot, which separates parts of file names"))?
 }

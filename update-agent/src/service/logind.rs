@@ -1,0 +1,112 @@
+//! What logind knows and does: what inhibits a reboot, who is logged in, the reboot itself. Every answer may be an error,
+//! which `twinhull-reboot` takes for a no.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use twinhull_reboot::{Inhibitor, Session};
+use zbus::blocking::Connection;
+use zbus::zvariant::{OwnedObjectPath, OwnedValue};
+
+/// Most sessions that are asked about: each is a question.
+const MOST: usize = 256;
+
+#[zbus::proxy(
+    interface = "org.freedesktop.login1.Manager",
+    default_service = "org.freedesktop.login1",
+    default_path = "/org/freedesktop/login1",
+    gen_async = false
+)]
+trait Manager {
+    #[allow(clippy::type_complexity, reason = "logind's own")]
+    fn list_inhibitors(&self) -> zbus::Result<Vec<(String, String, String, String, u32, u32)>>;
+    fn list_sessions(&self) -> zbus::Result<Vec<(String, u32, String, String, OwnedObjectPath)>>;
+    fn reboot(&self, interactive: bool) -> zbus::Result<()>;
+}
+
+/// logind, over the bus.
+pub(super) struct Logind {
+    connection: Connection,
+}
+
+impl Logind {
+    pub(super) fn new(connection: &Connection) -> Self {
+        Logind { connection: connection.clone() }
+    }
+
+    /// What inhibits something.
+    pub(super) fn inhibitors(&self) -> zbus::Result<Vec<Inhibitor>> {
+        let all = ManagerProxy::new(&self.connection)?.list_inhibitors()?;
+        Ok(all.into_iter().map(|(what, who, why, mode, ..)| Inhibitor { what, who, why, mode }).collect())
+    }
+
+    /// Who is logged in.
+    pub(super) fn sessions(&self) -> zbus::Result<Vec<Session>> {
+        let all = ManagerProxy::new(&self.connection)?.list_sessions()?;
+        if all.len() > MOST {
+            return Err(zbus::Error::Failure(format!("{} sessions are more than anybody has", all.len())));
+        }
+        let mut sessions = Vec::new();
+        for (.., path) in &all {
+            match self.session(path) {
+                Ok(session) => sessions.push(session),
+                // Gone in the meantime. Everything else is for the caller.
+                Err(zbus::Error::FDO(e)) if matches!(*e, zbus::fdo::Error::UnknownObject(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sessions)
+    }
+
+    fn session(&self, path: &OwnedObjectPath) -> zbus::Result<Session> {
+        let properties = zbus::blocking::fdo::PropertiesProxy::builder(&self.connection)
+            .destination("org.freedesktop.login1")?
+            .path(path)?
+            .build()?;
+        let interface = zbus::names::InterfaceName::try_from("org.freedesktop.login1.Session")?;
+        let all: HashMap<String, OwnedValue> = properties.get_all(interface)?;
+        let text = |name: &str| -> zbus::Result<String> {
+            let value = all.get(name).ok_or(zbus::Error::MissingParameter("a property of a session"))?;
+            Ok(String::try_from(value.try_clone()?)?)
+        };
+        let flag = |name: &str| all.get(name).and_then(|value| bool::try_from(value).ok()).unwrap_or(false);
+        Ok(Session {
+            user: text("Name")?,
+            class: text("Class")?,
+            tty: Some(text("TTY")?).filter(|tty| !tty.is_empty()),
+            remote: flag("Remote"),
+            idle: flag("IdleHint"),
+        })
+    }
+
+    /// Reboots. It has begun when this returns.
+    pub(super) fn reboot(&self) -> zbus::Result<()> {
+        ManagerProxy::new(&self.connection)?.reboot(false)
+    }
+}
+
+/// Says `text` on the terminals of everybody who is logged in, as wall(1) does.
+pub(super) fn broadcast(sessions: &[Session], text: &str) {
+    for tty in sessions.iter().filter_map(|session| session.tty.as_deref()) {
+        if let Err(error) = write(tty, text) {
+            log::info!("the terminal {tty} was not told: {error}");
+        }
+    }
+}
+
+fn write(tty: &str, text: &str) -> std::io::Result<()> {
+    let plain = !tty.split('/').any(|part| part.is_empty() || part == ".." || part == ".");
+    if !plain {
+        return Err(std::io::Error::other("that is no terminal's name"));
+    }
+    // Somebody may have stopped its output, or hung up.
+    let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(Path::new("/dev").join(tty), flags, rustix::fs::Mode::empty())?;
+    if !rustix::termios::isatty(&file) {
+        return Err(std::io::Error::other("that is no terminal"));
+    }
+    let text = format!("\r\n\x07{}\r\n", text.replace('\n', "\r\n"));
+    std::fs::File::from(file).write_all(text.as_bytes())
+}
