@@ -34,7 +34,7 @@ fn help() {
         ("image-builder-verify-release", &["verify-release", "--help"]),
         ("runvm", &["--help"]),
         ("update-agent", &["--help"]),
-        ("update-agent-update", &["update", "--help"]),
+        ("update-agent-apply", &["apply", "--help"]),
     ] {
         let programs = ["image-builder", "runvm", "update-agent"];
         let program_name = programs.into_iter().find(|program| name.starts_with(program)).unwrap();
