@@ -71,9 +71,6 @@ pub enum Error {
     /// Provisioning failed, and the command line asks for that to be fatal.
     #[error("provisioning failed, and `twinhull.provision=strict` makes that fatal; see the lines above")]
     Strict,
-    /// The HTTP client could not be made.
-    #[error("the HTTP client could not be started: {0}")]
-    Client(String),
 }
 
 impl Error {

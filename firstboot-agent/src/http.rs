@@ -20,7 +20,7 @@ pub const USER_DATA_LIMIT: usize = 1 << 20;
 
 /// A client with a deadline.
 pub struct Http<'a> {
-    client: reqwest::blocking::Client,
+    client: ureq::Agent,
     clock: &'a dyn Clock,
     deadline: Duration,
 }
@@ -38,14 +38,15 @@ enum Trouble {
 
 impl<'a> Http<'a> {
     /// A client all of whose requests end before `bound` from now is over.
-    pub fn new(clock: &'a dyn Clock, bound: Duration) -> Result<Self> {
-        let client = reqwest::blocking::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
+    pub fn new(clock: &'a dyn Clock, bound: Duration) -> Self {
+        let config = ureq::Agent::config_builder()
+            .proxy(None)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
             .user_agent(concat!("twinhull-firstboot/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| Error::Client(e.to_string()))?;
-        Ok(Http { client, clock, deadline: clock.now() + bound })
+            .build();
+        Http { client: config.into(), clock, deadline: clock.now() + bound }
     }
 
     /// The body at a URL; `None` when the service says that there is none.
@@ -84,9 +85,12 @@ impl<'a> Http<'a> {
     }
 
     fn once(&self, url: &str, limit: usize, time: Duration) -> Result<Option<Vec<u8>>, Trouble> {
-        let response = self.client.get(url).timeout(time).send().map_err(|e| {
-            let text = cause(&e);
-            if e.is_builder() { Trouble::Lasting(text) } else { Trouble::Passing(text) }
+        let request = self.client.get(url).config().timeout_global(Some(time)).build();
+        let mut response = request.call().map_err(|e| match &e {
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::TlsRequired => {
+                Trouble::Lasting(cause(&e))
+            }
+            _ => Trouble::Passing(cause(&e)),
         })?;
         let status = response.status();
         match status.as_u16() {
@@ -97,11 +101,11 @@ impl<'a> Http<'a> {
             _ => return Err(Trouble::Lasting(format!("status {status}"))),
         }
         let too_long = || Trouble::Lasting(format!("a body of more than {limit} bytes"));
-        if response.content_length().is_some_and(|n| n > limit as u64) {
+        if response.body().content_length().is_some_and(|n| n > limit as u64) {
             return Err(too_long());
         }
         let mut body = Vec::new();
-        response.take(limit as u64 + 1).read_to_end(&mut body).map_err(|e| {
+        response.body_mut().as_reader().take(limit as u64 + 1).read_to_end(&mut body).map_err(|e| {
             Trouble::Passing(format!("status {status}, then the body broke off: {}", cause(&e)))
         })?;
         if body.len() > limit { Err(too_long()) } else { Ok(Some(body)) }

@@ -7,6 +7,7 @@ mod clouds;
 mod disks;
 mod ext4;
 mod failures;
+mod fleet;
 mod secure_boot;
 mod support;
 mod updates;

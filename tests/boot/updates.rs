@@ -88,11 +88,11 @@ fn stock_sysupdate_applies_a_release_and_it_boots() {
 }
 
 /// Checks soon after the boot and often, instead of within five minutes and every hour.
-const SOON: &str = "#twinhull\nfiles:\n  - path: /etc/twinhull/update.json\n    content: |\n      \
+pub(crate) const SOON: &str = "#twinhull\nfiles:\n  - path: /etc/twinhull/update.json\n    content: |\n      \
                     {\"first-check\": \"5s\", \"check-every\": \"30s\"}\n";
 
 /// Builds a version of an image that follows updates from `url`.
-fn follower(dir: &Path, url: &str, version: &str, more: &str) -> std::path::PathBuf {
+pub(crate) fn follower(dir: &Path, url: &str, version: &str, more: &str) -> std::path::PathBuf {
     let spec = dir.join(format!("{version}.yaml"));
     let text = format!(
         "image: {{id: web, version: {version}}}\ntree: {{tar: {}}}\n\

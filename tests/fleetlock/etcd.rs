@@ -23,7 +23,7 @@ pub(crate) struct Etcd {
 impl Etcd {
     /// The server at a URL; nobody is asked yet.
     pub(crate) fn new(url: &str) -> Result<Self> {
-        let http = Client::builder().no_proxy().timeout(TIMEOUT).build()?;
+        let http = twinhull_http::builder().no_proxy().timeout(TIMEOUT).build()?;
         Ok(Etcd { http, url: url.trim_end_matches('/').to_owned() })
     }
 

@@ -9,6 +9,7 @@ mod erofs;
 mod export;
 mod ext4;
 mod fleetlock;
+mod https;
 mod image;
 mod secure_boot;
 mod service;

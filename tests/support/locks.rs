@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -83,7 +84,7 @@ impl Etcd {
                 .stdout(log.try_clone().unwrap())
                 .stderr(log),
         );
-        let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+        let http = twinhull_http::builder().no_proxy().build().unwrap();
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(60) {
             if running.0.try_wait().unwrap().is_some() {
@@ -110,6 +111,7 @@ fn free() -> String {
 pub struct Locks {
     /// Its address.
     pub url: String,
+    granted: Arc<Mutex<Vec<String>>>,
     _running: Running,
 }
 
@@ -121,10 +123,18 @@ impl Locks {
                 .args(["--listen", listen, "--etcd", &etcd.url, "--slots", &slots.to_string()])
                 .stdout(Stdio::piped()),
         );
-        let mut line = String::new();
-        BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.starts_with("http://"), "the server said {line:?}");
-        Locks { url: line.trim().to_owned(), _running: running }
+        let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let url = lines.next().unwrap_or_default();
+        assert!(url.starts_with("http://"), "the server said {url:?}");
+        let granted = Arc::new(Mutex::new(Vec::new()));
+        let kept = granted.clone();
+        thread::spawn(move || lines.for_each(|line| kept.lock().unwrap().push(line)));
+        Locks { url, granted, _running: running }
+    }
+
+    /// What was granted so far: `pre-reboot` or `steady-state`, and who asked, as JSON.
+    pub fn granted(&self) -> Vec<String> {
+        self.granted.lock().unwrap().clone()
     }
 
     /// Our client, of the machine with this machine id.

@@ -51,7 +51,7 @@ pub struct Config {
 /// When to look for something newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
-    /// How long after the agent has started.
+    /// How long after the agent has started, and up to as long again.
     pub first: SignedDuration,
     /// How long between two looks. Each is up to a quarter longer, as a fleet that was started together doesn't ask
     /// together.

@@ -68,7 +68,7 @@ pub struct Folders {
 impl Folders {
     /// The folders BASE/IMAGE of each of `bases`.
     pub fn new(bases: &[String], image: &str, patience: Patience) -> Result<Self> {
-        let client = Client::builder()
+        let client = twinhull_http::builder()
             .timeout(patience.silence)
             .connect_timeout(patience.silence)
             .user_agent(concat!("twinhull-update/", env!("CARGO_PKG_VERSION")))

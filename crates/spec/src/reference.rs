@@ -40,14 +40,14 @@ disk:
   var: 4G
 
 updates:
-  urls: [http://updates.example/releases]
+  urls: [https://updates.example/releases]
   root: keys/1.root.json
   channel: stable
   reboot: immediate
   windows: [Sat Sun 02:00 3h]
   time-zone: Europe/Berlin
   fleet-lock:
-    url: http://locks.example/base
+    url: https://locks.example/base
     group: web
   bandwidth: 4M
 ";

@@ -363,10 +363,9 @@ fn updates() {
     use Code::*;
     let rows: &[Row<'_>] = &[
         ("no root", "urls: ['http://a']", (3, 1, MissingKey, "needs the key `root`", "")),
-        ("https", "root: r\n  urls: ['https://a/b']", (5, 10, BadValue, "https", "write http://")),
         ("password", "root: r\n  urls: ['http://me:pw@a/b']", (5, 10, BadValue, "a user name", "public")),
         ("query", "root: r\n  urls: ['http://a/b?c']", (5, 10, BadValue, "a query", "")),
-        ("ftp", "root: r\n  urls: ['ftp://a/b']", (5, 10, BadValue, "release folder's URL", "an http URL")),
+        ("ftp", "root: r\n  urls: ['ftp://a/b']", (5, 10, BadValue, "release folder's URL", "an http or https URL")),
         ("one text", "root: r\n  urls: http://a", (5, 9, WrongType, "expected a list", "")),
         ("alias", "root: r\n  url: ['http://a']", (5, 3, UnknownKey, "\"url\"", "`urls`")),
         ("channel", "root: r\n  urls: ['http://a']\n  channel: a.b", (6, 12, BadValue, "a dot", "")),

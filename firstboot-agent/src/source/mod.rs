@@ -165,12 +165,12 @@ pub fn look(host: &Host<'_>, known: bool, console: &mut Console<'_>) -> Result<O
     };
     match word.as_str() {
         "hetzner" => {
-            let http = Http::new(host.clock, host.bound(known))?;
+            let http = Http::new(host.clock, host.bound(known));
             let base = host.option("twinhull.metadata-url").unwrap_or_else(|| hetzner::BASE.to_owned());
             Ok(Some(Box::new(hetzner::Hetzner::fetch(&http, &base)?)))
         }
         "nocloud-net" => {
-            let http = Http::new(host.clock, host.bound(known))?;
+            let http = Http::new(host.clock, host.bound(known));
             Ok(Some(Box::new(nocloud::from_network(host, &http)?)))
         }
         "local" => Ok(nocloud::from_disk(host)?.map(|s| Box::new(s) as Box<dyn Source>)),

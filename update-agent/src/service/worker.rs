@@ -49,7 +49,8 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(ops: Ops, config: Config, bus: Bus, shared: Shared, metrics: Metrics) -> Result<Self> {
-        let next_check = later(Timestamp::now(), config.check.first);
+        let first = config.check.first;
+        let next_check = later(later(Timestamp::now(), first), some_of(first));
         let logind = Logind::new(&bus.connection);
         let lock = FleetLock::new(&config.reboot, ops.machine.id.as_ref())?;
         Ok(Worker {
@@ -141,9 +142,7 @@ impl Worker {
                 RETRY.checked_mul(1 << self.failures.min(16)).map_or(every, |pause| pause.min(every))
             }
         };
-        // A fleet that was started together doesn't ask together.
-        let random = SignedDuration::from_millis((random() % 1000) as i64 * pause.as_millis() as i64 / 4000);
-        self.next_check = later(later(now, pause), random);
+        self.next_check = later(later(now, pause), some_of(pause / 4));
         let at = self.next_check.as_second();
         self.bus.say(|live| live.next_check = at);
         result
@@ -310,6 +309,11 @@ impl Worker {
             log::warn!("that {version} runs can't be remembered: {error:#}");
         }
     }
+}
+
+/// A random part of `pause`: a fleet that was started together doesn't ask together.
+fn some_of(pause: SignedDuration) -> SignedDuration {
+    pause.checked_mul((random() % 1000) as i32).map_or(pause, |pause| pause / 1000)
 }
 
 /// What came of a look, for `status`.

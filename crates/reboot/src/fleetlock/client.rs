@@ -83,7 +83,7 @@ impl Client {
     /// # Errors
     /// See [`Client::with_builder`].
     pub fn new(server: &Server, id: &AppId, options: &Options) -> Result<Self> {
-        Self::with_builder(Http::builder(), server, id.as_str(), options)
+        Self::with_builder(twinhull_http::builder(), server, id.as_str(), options)
     }
 
     /// A client for callers who have set up TLS in a builder, or have an id of their own. Redirects, proxies and
@@ -140,7 +140,7 @@ impl Client {
         let response = match request.send() {
             Ok(response) => response,
             Err(e) if e.is_builder() => return Answer::Refused { kind: None, value: cause(&e) },
-            Err(e) => return unanswered(&cause(&e)),
+            Err(e) => return Answer::Retry { reason: format!("no answer: {}", cause(&e)) },
         };
         let status = response.status().as_u16();
         if status == 200 {
@@ -151,16 +151,6 @@ impl Client {
         let _ = response.take(LIMIT).read_to_end(&mut body);
         Answer::new(status, &body)
     }
-}
-
-/// Nobody answered, which mostly passes.
-fn unanswered(cause: &str) -> Answer {
-    // How the HTTP client says that it was built without TLS; it has no type for that, and no time will mend it.
-    if cause.contains("scheme is not http") {
-        let value = "this program was built without TLS; give the lock server's url with http://".into();
-        return Answer::Refused { kind: None, value };
-    }
-    Answer::Retry { reason: format!("no answer: {cause}") }
 }
 
 /// The innermost cause: the outer ones repeat the address.

@@ -497,10 +497,10 @@ static MIRROR: Text = Text {
 
 static RELEASES: Text = Text {
     noun: "a release folder's URL",
-    pattern: r#"^http://[A-Za-z0-9.:\[\]-]+(/[^\s"'\\<>|?#]*)?$"#,
+    pattern: r#"^https?://[A-Za-z0-9.:\[\]-]+(/[^\s"'\\<>|?#]*)?$"#,
     max: 1024,
-    words: "an http URL without spaces, quotes, a query and a fragment",
-    example: "http://updates.example/releases",
+    words: "an http or https URL without spaces, quotes, a query and a fragment",
+    example: "https://updates.example/releases",
     explain: rules::releases,
 };
 
@@ -524,10 +524,10 @@ static ZONE: Text = Text {
 
 static LOCK_SERVER: Text = Text {
     noun: "a lock server's URL",
-    pattern: r#"^http://[A-Za-z0-9.:\[\]-]+(/[^\s"'\\<>|?#]*)?$"#,
+    pattern: r#"^https?://[A-Za-z0-9.:\[\]-]+(/[^\s"'\\<>|?#]*)?$"#,
     max: 1024,
-    words: "an http URL without spaces, quotes, a query and a fragment",
-    example: "http://locks.example/base",
+    words: "an http or https URL without spaces, quotes, a query and a fragment",
+    example: "https://locks.example/base",
     explain: rules::releases,
 };
 

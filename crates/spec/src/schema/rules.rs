@@ -104,12 +104,6 @@ pub(super) fn releases(text: &str) -> Option<Problem> {
         problem.secret = user.contains(':');
         return Some(problem);
     }
-    if text.starts_with("https://") {
-        return Problem::with_hint(
-            "has https, which the update agent doesn't speak yet",
-            "write http://; what is fetched is protected by its signatures",
-        );
-    }
     (text.contains('?') || text.contains('#'))
         .then(|| Problem::new("has a query or a fragment; file names are put behind its path"))?
 }
