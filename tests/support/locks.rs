@@ -1,5 +1,7 @@
 //! A fleet's lock server over a real etcd.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

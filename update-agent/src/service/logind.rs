@@ -13,6 +13,11 @@ use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 /// Most sessions that are asked about: each is a question.
 const MOST: usize = 256;
 
+/// What, who, why, mode, user and process.
+type Inhibits = (String, String, String, String, u32, u32);
+/// Session, user, user's name, seat and object.
+type LoggedIn = (String, u32, String, String, OwnedObjectPath);
+
 #[zbus::proxy(
     interface = "org.freedesktop.login1.Manager",
     default_service = "org.freedesktop.login1",
@@ -20,9 +25,8 @@ const MOST: usize = 256;
     gen_async = false
 )]
 trait Manager {
-    #[allow(clippy::type_complexity, reason = "logind's own")]
-    fn list_inhibitors(&self) -> zbus::Result<Vec<(String, String, String, String, u32, u32)>>;
-    fn list_sessions(&self) -> zbus::Result<Vec<(String, u32, String, String, OwnedObjectPath)>>;
+    fn list_inhibitors(&self) -> zbus::Result<Vec<Inhibits>>;
+    fn list_sessions(&self) -> zbus::Result<Vec<LoggedIn>>;
     fn reboot(&self, interactive: bool) -> zbus::Result<()>;
 }
 
