@@ -328,6 +328,33 @@ fn old_documents_and_strangers_are_refused_by_name() {
     assert!(ran.code == 1 && ran.stderr.contains("arbitrary software"), "{}", ran.text());
 }
 
+#[test]
+fn a_machine_that_slept_through_two_rotations_follows() {
+    let world = World::new();
+    world.agent("check").ok();
+    for (old, new) in [("keys", "new"), ("new", "newer")] {
+        world.builder(&format!("keygen {new} --image hello"));
+        let mut line = "rotate-keys rel/hello".to_owned();
+        for role in ["root", "release", "channel"] {
+            line += &format!(" --add {role}={new}/{role}.pub --remove {role}={old}/{role}.pub --key {new}/{role}.key");
+        }
+        world.builder(&format!("{line} --key {old}/root.key"));
+    }
+    let newer = hello_with(&world.at("out"), "version: 1.0.0", "version: 1.1.0");
+    world.builder(&format!("release {} --to rel --key newer/release.key", newer.display()));
+    world.builder("promote rel/hello 1.1.0 --key newer/channel.key");
+    // Nobody gets past a root that is kept from the machine.
+    let (second, aside) = (world.at("rel/hello/2.root.json"), world.at("2.root.json"));
+    fs_err::rename(&second, &aside).unwrap();
+    let ran = world.agent("check");
+    assert!(ran.code == 1 && ran.stderr.contains("arbitrary software"), "{}", ran.text());
+    fs_err::rename(&aside, &second).unwrap();
+    assert_eq!(world.agent("check").code, 3);
+    assert!(world.agent("apply").ok().stdout.contains("1.1.0 is installed"));
+    let state = fs_err::read_to_string(world.at("state/state.json")).unwrap();
+    assert!(state.contains("\\\"version\\\":3"), "{state}");
+}
+
 /// A failed boot goes back to the version before, whatever else is wrong. systemctl is a script that writes down how it was
 /// called.
 #[test]
