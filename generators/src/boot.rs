@@ -2,10 +2,11 @@
 //!
 //! In the initrd: `twinhull-repart.service`, which finds the disk the machine booted from, lets
 //! systemd-repart make and grow /var on it, and `sysroot-var.mount`, which mounts that very partition. On the
-//! real root: `efi.automount` for the ESP that systemd-boot came from. A second disk with the same labels
-//! is never touched, because nothing here looks at labels.
+//! real root: `efi.automount` for the ESP that systemd-boot came from, checked before it is used. A second disk with
+//! the same labels is never touched, because nothing here looks at labels. What makes a bad version fail instead of
+//! lingering is in [`trial`].
 
-use crate::{Context, Result, disk, efi, unit};
+use crate::{Context, Result, disk, efi, trial, unit};
 
 /// Where the disk helper leaves a link to the /var partition.
 pub const VAR_LINK: &str = "/run/twinhull/dev/var";
@@ -26,7 +27,8 @@ pub fn generate(context: &Context) -> Result<()> {
 fn initrd(context: &Context, loader: Option<&str>) -> Result<()> {
     // Without a hash this isn't one of our UKIs: somebody else's rescue boot.
     let Some(hash) = context.option("usrhash") else { return Ok(()) };
-    let data = disk::data_partition_uuid(&hash)?;
+    let [data, _] = disk::partition_uuids(&hash)?;
+    trial::generate(context, &hash)?;
     fs_err::create_dir_all(context.path("/run/twinhull"))?;
     fs_err::write(context.path(BOOT_PARTITION), loader.unwrap_or(&data))?;
     let device = |uuid: &str| unit::escape_path(&format!("/dev/disk/by-partuuid/{uuid}")) + ".device";
@@ -120,15 +122,21 @@ fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
             hand_over_the_journal(context)?;
         }
     }
+    let device = format!("/dev/disk/by-partuuid/{loader}");
+    let check = unit::escape_path(&device);
     context.write_unit(
         "efi.mount",
         &format!(
             "[Unit]\n\
              Description=EFI System Partition\n\
              Documentation=man:systemd-boot(7)\n\
+             # FAT has no journal: only a check makes two files of one again after a power cut, and gives back what no\n\
+             # file has. What the check can't repair may still be of use.\n\
+             Wants=systemd-fsck@{check}.service\n\
+             After=systemd-fsck@{check}.service\n\
              \n\
              [Mount]\n\
-             What=/dev/disk/by-partuuid/{loader}\n\
+             What={device}\n\
              Where=/efi\n\
              Type=vfat\n\
              Options=rw,nodev,nosuid,noexec,nosymfollow,umask=0077,fmask=0177,dmask=0077\n"
@@ -228,6 +236,8 @@ mod tests {
         generate(&context).unwrap();
         let unit = fs_err::read_to_string(context.units.join("efi.mount")).unwrap();
         assert!(unit.contains("What=/dev/disk/by-partuuid/0123abcd-0000-4000-8000-00000000beef"), "{unit}");
+        let check = "systemd-fsck@dev-disk-by\\x2dpartuuid-0123abcd\\x2d0000\\x2d4000\\x2d8000\\x2d00000000beef.service";
+        assert!(unit.contains(&format!("Wants={check}\nAfter={check}\n")), "{unit}");
         let flushed = context.path("/run/systemd/journal/flushed");
         assert!(!flushed.exists(), "/var is not mounted");
         fs_err::create_dir_all(context.path("/run/twinhull/dev")).unwrap();

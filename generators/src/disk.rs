@@ -14,15 +14,16 @@ use crate::{Context, Error, Result, boot};
 /// Size of an ext4 block group descriptor's worth of slack: a smaller difference isn't worth a resize.
 const GROW_THRESHOLD: u64 = 16 << 20;
 
-/// UUID of the data partition of a root hash in hexadecimal: its first half.
+/// UUIDs of the data and the hash-tree partition of a root hash in hexadecimal: its halves.
 ///
 /// Returns [`Error::NoBootDisk`] when `hash` isn't 64 hexadecimal digits.
-pub fn data_partition_uuid(hash: &str) -> Result<String> {
+pub fn partition_uuids(hash: &str) -> Result<[String; 2]> {
     if hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(Error::NoBootDisk(format!("usrhash={hash} on the command line is no SHA-256 root hash")));
     }
-    let h = hash.to_ascii_lowercase();
-    Ok(format!("{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..32]))
+    let hash = hash.to_ascii_lowercase();
+    let uuid = |h: &str| format!("{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..]);
+    Ok([uuid(&hash[..32]), uuid(&hash[32..])])
 }
 
 /// Name of the whole disk (`vda`) that holds the block device `name` (`vda1`), from sysfs.
@@ -46,7 +47,7 @@ fn disk_with(context: &Context, uuid: &str) -> Option<String> {
 /// Returns [`Error::NoBootDisk`] saying where it was looked for.
 pub fn boot_disk(context: &Context) -> Result<String> {
     let loader = fs_err::read_to_string(context.path(boot::BOOT_PARTITION)).unwrap_or_default();
-    let data = data_partition_uuid(&context.option("usrhash").unwrap_or_default()).unwrap_or_default();
+    let [data, _] = partition_uuids(&context.option("usrhash").unwrap_or_default()).unwrap_or_default();
     match (disk_with(context, &loader), disk_with(context, &data)) {
         (Some(disk), Some(usr)) if disk != usr => {
             eprintln!(

@@ -8,6 +8,7 @@ pub mod disk;
 pub mod efi;
 mod error;
 pub mod provision;
+pub mod trial;
 mod unit;
 
 pub use error::{Error, Result};

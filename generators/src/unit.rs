@@ -9,6 +9,13 @@ impl Context {
         Ok(fs_err::write(self.units.join(name), format!("{header}{text}"))?)
     }
 
+    /// Writes a drop-in of the unit `name`.
+    pub(crate) fn write_drop_in(&self, name: &str, text: &str) -> Result<()> {
+        let dir = format!("{name}.d");
+        fs_err::create_dir_all(self.units.join(&dir))?;
+        self.write_unit(&format!("{dir}/50-twinhull.conf"), text)
+    }
+
     /// Makes `target` want (`wants`) or require (`requires`) `unit`.
     pub(crate) fn pull_in(&self, target: &str, how: &str, unit: &str) -> Result<()> {
         let dir = self.units.join(format!("{target}.{how}"));

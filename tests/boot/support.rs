@@ -99,13 +99,40 @@ impl Guest {
         run(self.command().arg("--exec").arg(script))
     }
 
+    /// As [`Guest::exec`]. Meanwhile, once the first condition holds, its action is done, then the next one's.
+    pub(crate) fn exec_while(&self, script: &str, then: &[Then<'_>]) -> Ran {
+        std::thread::scope(|scope| {
+            let ran = scope.spawn(|| self.exec(script));
+            let mut then = then.iter();
+            let mut next = then.next();
+            while !ran.is_finished() {
+                std::thread::sleep(std::time::Duration::from_secs(1));
+                if let Some((holds, act)) = next
+                    && holds()
+                {
+                    act();
+                    next = then.next();
+                }
+            }
+            ran.join().unwrap()
+        })
+    }
+
     /// Boots until the guest ends by itself.
     pub(crate) fn boot(&self) -> Ran {
         run(self.command().stdin(std::process::Stdio::null()))
     }
 }
 
+/// A condition, and what is done once it holds.
+pub(crate) type Then<'a> = (&'a dyn Fn() -> bool, &'a dyn Fn());
+
 /// Splits `key=value` lines.
 pub(crate) fn values(text: &str) -> std::collections::BTreeMap<String, String> {
     text.lines().filter_map(|l| l.split_once('=')).map(|(k, v)| (k.to_owned(), v.trim().to_owned())).collect()
+}
+
+/// A word for the shell.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -35,7 +35,8 @@ fn updates_come_over_https_from_whom_the_machine_trusts() {
         key.display()
     );
     let web = Web::serve(&world.at("rel"), &extra);
-    let config = json!({"urls": [format!("https://{address}")], "channel": "stable", "root": "keys/1.root.json"});
+    let config =
+        json!({"urls": [format!("https://{address}")], "channel": "stable", "root": "keys/1.root.json"});
     fs_err::write(world.at("config.json"), config.to_string()).unwrap();
     // The host's own authorities don't know this one.
     let ran = world.agent("check");

@@ -336,7 +336,9 @@ fn a_machine_that_slept_through_two_rotations_follows() {
         world.builder(&format!("keygen {new} --image hello"));
         let mut line = "rotate-keys rel/hello".to_owned();
         for role in ["root", "release", "channel"] {
-            line += &format!(" --add {role}={new}/{role}.pub --remove {role}={old}/{role}.pub --key {new}/{role}.key");
+            line += &format!(
+                " --add {role}={new}/{role}.pub --remove {role}={old}/{role}.pub --key {new}/{role}.key"
+            );
         }
         world.builder(&format!("{line} --key {old}/root.key"));
     }

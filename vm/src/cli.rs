@@ -264,6 +264,10 @@ mod tests {
             "10K",
             "--kill-after",
             "login:",
+            "--kill-delay",
+            "1.3s",
+            "--fill-disk",
+            "10M",
         ];
         let options = parse(&words).unwrap().options;
         assert_eq!(options.timeout, Some(Duration::from_secs(300)));
@@ -272,6 +276,8 @@ mod tests {
         assert_eq!(options.disk_size, Some(6 << 30));
         assert_eq!(options.web.unwrap().rate, Some(10 << 10));
         assert_eq!(options.kill_after, Some(crate::Moment::Text("login:".into())));
+        assert_eq!(options.kill_delay, Some(Duration::from_millis(1300)));
+        assert_eq!(options.fill_disk, Some(10 << 20));
         assert_eq!((options.console, options.autologin), (Console::Quiet, false));
     }
 
@@ -291,6 +297,7 @@ mod tests {
             &["a", "--network-back", "5s"],
             &["a", "--network-cut", "5s", "--no-network"],
             &["a", "--kill-after", ""],
+            &["a", "--kill-delay", "5s"],
         ] {
             assert!(parse(words).is_err(), "{words:?}");
         }

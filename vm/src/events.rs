@@ -15,6 +15,7 @@ pub(crate) struct Events<'a> {
     /// Only read when somebody waits for a text.
     console: Option<Console>,
     kill: Watch<'a>,
+    kill_at: Option<Duration>,
     network_cut: Watch<'a>,
     network_back: Option<Duration>,
 }
@@ -28,6 +29,7 @@ impl<'a> Events<'a> {
             plan,
             console: text.then(|| Console::open(&plan.serial)).transpose()?,
             kill: Watch::on(kill),
+            kill_at: None,
             network_cut: Watch::on(cut),
             network_back: None,
         })
@@ -37,6 +39,9 @@ impl<'a> Events<'a> {
     pub(crate) fn act(&mut self, elapsed: Duration) -> Result<bool> {
         let news = self.console.as_mut().map(Console::news).transpose()?.unwrap_or_default();
         if self.kill.has_come(elapsed, &news) {
+            self.kill_at = Some(elapsed + self.plan.options.kill_delay.unwrap_or_default());
+        }
+        if self.kill_at.is_some_and(|time| elapsed >= time) {
             return Ok(true);
         }
         if self.network_cut.has_come(elapsed, &news) {

@@ -25,6 +25,7 @@ mod cloud;
 mod disk;
 mod events;
 mod exec;
+mod fill;
 mod firmware;
 mod moment;
 mod options;

@@ -31,26 +31,33 @@ impl FromStr for Moment {
         match parse_duration(text) {
             Ok(time) => Ok(Moment::After(time)),
             Err(_) if text.trim().is_empty() || text.chars().any(char::is_control) => {
-                Err("give a time such as 90, 90s, 5m or 1h, or a text that stands in one line of the serial console".into())
+                Err("give a time such as 90, 90s, 1.5s, 5m or 1h, or a text that stands in one line of the serial console".into())
             }
             Err(_) => Ok(Moment::Text(text.to_owned())),
         }
     }
 }
 
-/// Reads `90`, `90s`, `5m`, `1h`.
+/// Reads `90`, `90s`, `1.5s`, `5m`, `1h`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a time; write it as 90, 90s, 5m or 1h");
+    let wrong = || format!("{text:?} is not a time; write it as 90, 90s, 1.5s, 5m or 1h");
     let (number, unit) = match text.chars().last() {
         Some('s') => (&text[..text.len() - 1], 1),
         Some('m') => (&text[..text.len() - 1], 60),
         Some('h') => (&text[..text.len() - 1], 3600),
         _ => (text, 1),
     };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let seconds =
-        number.checked_mul(unit).filter(|&s| (1..=10 * 365 * 86400).contains(&s)).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(seconds))
+    // Down to milliseconds.
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(part) || !(1..=3).contains(&part.len()) {
+        return Err(wrong());
+    }
+    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    let part: u64 = format!("{part:0<3}").parse().map_err(|_| wrong())?;
+    let millis = whole.checked_mul(1000).and_then(|millis| millis.checked_add(part)?.checked_mul(unit));
+    let good = 1..=10 * 365 * 86_400_000;
+    Ok(Duration::from_millis(millis.filter(|millis| good.contains(millis)).ok_or_else(wrong)?))
 }
 
 /// The serial console as it grows, line by line.
@@ -121,6 +128,27 @@ mod tests {
         assert_eq!("hello login:".parse(), Ok(Moment::Text("hello login:".into())));
         for bad in ["", " ", "a\nb"] {
             assert!(bad.parse::<Moment>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_has_a_unit_and_a_point() {
+        for (text, millis) in [
+            ("90", Some(90_000)),
+            ("1.3s", Some(1300)),
+            ("0.025", Some(25)),
+            ("1.5m", Some(90_000)),
+            ("1h", Some(3_600_000)),
+            ("0.0", None),
+            ("0", None),
+            ("1.", None),
+            (".5", None),
+            ("1.2345s", None),
+            ("1.+5s", None),
+            ("5d", None),
+            ("999999999999999999999s", None),
+        ] {
+            assert_eq!(parse_duration(text).ok(), millis.map(Duration::from_millis), "{text}");
         }
     }
 

@@ -80,10 +80,14 @@ pub struct Options {
     pub mac: Option<String>,
     /// This port of the host's loopback leads to the guest's port 22.
     pub ssh_port: Option<u16>,
+    /// Fills the guest's `/var` before its services start, but for so many bytes.
+    pub fill_disk: Option<u64>,
     /// A folder that is served to the guest.
     pub web: Option<Web>,
     /// When the guest's power is cut.
     pub kill_after: Option<Moment>,
+    /// How long after that moment; at once when not given.
+    pub kill_delay: Option<Duration>,
     /// When the guest's network cable is pulled out.
     pub network_cut: Option<Moment>,
     /// How long it stays out; for good when not given.
@@ -140,8 +144,10 @@ impl Default for Options {
             network: true,
             mac: None,
             ssh_port: None,
+            fill_disk: None,
             web: None,
             kill_after: None,
+            kill_delay: None,
             network_cut: None,
             network_back: None,
             cmdline_extra: None,

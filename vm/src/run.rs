@@ -15,7 +15,7 @@ use crate::options::{Cloud, Options};
 use crate::pipe::{PIPE_WORD, pipe_command};
 use crate::qemu::{self, Plan};
 use crate::signals::Signals;
-use crate::{firmware, smbios, source, web};
+use crate::{fill, firmware, smbios, source, web};
 
 /// Why a guest is no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +220,9 @@ fn strings(options: &Options) -> Result<Vec<String>> {
     }
     if let Some(command) = &options.exec {
         strings.extend(exec::strings(command)?);
+    }
+    if let Some(free) = options.fill_disk {
+        strings.extend(fill::strings(free));
     }
     strings.extend(options.credentials.iter().map(|(name, value)| smbios::credential(name, value)));
     smbios::check(&strings)?;

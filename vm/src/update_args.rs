@@ -36,6 +36,14 @@ pub(crate) struct UpdateArgs {
     #[arg(long, value_name = "TIME|TEXT")]
     kill_after: Option<Moment>,
 
+    /// Cut the power so long after that moment, such as 1.5s
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "kill_after")]
+    kill_delay: Option<Duration>,
+
+    /// Fill the guest's /var before its services start, but for SIZE, such as 0 or 10M; the file is /var/runvm-fill
+    #[arg(long, value_name = "SIZE", value_parser = twinhull_sysutil::size::parse)]
+    fill_disk: Option<u64>,
+
     /// Pull the guest's network cable out after a time, or when a line of the serial console has TEXT in it
     #[arg(long, value_name = "TIME|TEXT")]
     network_cut: Option<Moment>,
@@ -51,6 +59,8 @@ impl UpdateArgs {
         let UpdateArgs { serve_log: log, serve_rate: rate, serve_directive: directives, nginx, .. } = self;
         options.web = self.serve.map(|folder| Web { folder, log, rate, directives, nginx });
         options.kill_after = self.kill_after;
+        options.kill_delay = self.kill_delay;
+        options.fill_disk = self.fill_disk;
         options.network_cut = self.network_cut;
         options.network_back = self.network_back;
     }

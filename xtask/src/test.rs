@@ -15,6 +15,9 @@ pub(crate) struct Args {
     /// Only tests whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// How often the power of a machine that updates is cut [default: 3]
+    #[arg(long, value_name = "N")]
+    power_cuts: Option<u32>,
 }
 
 /// Runs everything; the first failure ends it.
@@ -50,6 +53,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     // Virtual machines have a processor each.
     cmd = cmd.arg("--").arg("--test-threads=2");
+    if let Some(cuts) = args.power_cuts {
+        // Who asks for them wants to see each.
+        cmd = cmd.env("TWINHULL_POWER_CUTS", cuts.to_string()).arg("--nocapture");
+    }
     if let Some(only) = &args.only {
         cmd = cmd.arg(only);
     }

@@ -365,7 +365,11 @@ fn updates() {
         ("no root", "urls: ['http://a']", (3, 1, MissingKey, "needs the key `root`", "")),
         ("password", "root: r\n  urls: ['http://me:pw@a/b']", (5, 10, BadValue, "a user name", "public")),
         ("query", "root: r\n  urls: ['http://a/b?c']", (5, 10, BadValue, "a query", "")),
-        ("ftp", "root: r\n  urls: ['ftp://a/b']", (5, 10, BadValue, "release folder's URL", "an http or https URL")),
+        (
+            "ftp",
+            "root: r\n  urls: ['ftp://a/b']",
+            (5, 10, BadValue, "release folder's URL", "an http or https URL"),
+        ),
         ("one text", "root: r\n  urls: http://a", (5, 9, WrongType, "expected a list", "")),
         ("alias", "root: r\n  url: ['http://a']", (5, 3, UnknownKey, "\"url\"", "`urls`")),
         ("channel", "root: r\n  urls: ['http://a']\n  channel: a.b", (6, 12, BadValue, "a dot", "")),

@@ -150,7 +150,12 @@ fn proxies_of_an_environment() {
 fn clients_that_can_not_be() {
     let server = Server::new(&ServerText { url: "http://x".into(), group: "g".into() }).unwrap();
     let make = |id: &str, proxies| {
-        Client::with_builder(twinhull_http::builder(), &server, id, &Options { proxies, ..Options::default() })
+        Client::with_builder(
+            twinhull_http::builder(),
+            &server,
+            id,
+            &Options { proxies, ..Options::default() },
+        )
     };
     assert!(matches!(make("", Proxies::default()), Err(Error::NoId)));
     let bad = Proxies { https: Some("http://[".into()), ..Proxies::default() };

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use twinhull_tests::{Etcd, Locks, Web, program, run};
+use twinhull_tests::{Etcd, Locks};
 
+use super::updates::SOON;
+use crate::publisher::Publisher;
 use crate::support::{Guest, values};
-use crate::updates::{SOON, follower};
 
 /// Prints when the machine went down and when it was up again, in seconds since 1970, by its own clock.
 const TIMES: &str = "down=$(journalctl -b -1 -o short-unix --no-pager -n 1 | cut -d. -f1) \
@@ -15,32 +16,25 @@ const TIMES: &str = "down=$(journalctl -b -1 -o short-unix --no-pager -n 1 | cut
 
 #[test]
 fn two_machines_with_one_lock_are_never_down_together() {
-    let dir = tempfile::Builder::new().prefix("twinhull-fleet-").tempdir_in("/var/tmp").unwrap();
-    fs_err::create_dir(dir.path().join("rel")).unwrap();
-    let web = Web::serve(&dir.path().join("rel"), "");
+    let publisher = Publisher::new();
     let etcd = Etcd::start();
     let locks = Locks::start(Path::new(env!("CARGO_BIN_EXE_fleetlock-server")), &etcd, "127.0.0.1:0", 1);
-    let from_guest = |url: &str| url.replace("127.0.0.1", "10.0.2.2");
-    let builder = |line: &str| {
-        run(program("image-builder").args(line.split_whitespace()).current_dir(dir.path())).ok();
-    };
-    builder("keygen keys --image web");
-    let url = from_guest(&web.url);
-    let [old, new] = ["1", "2"].map(|version| follower(dir.path(), &url, version, ""));
-    builder(&format!("release {} --to rel --root keys/1.root.json --key keys/release.key", new.display()));
-    builder("promote rel/web 2 --key keys/channel.key");
+    let old = publisher.build("1", "");
+    publisher.release("2", "");
+    publisher.promote("2");
     let script = format!(
         "echo state=$(systemctl is-system-running --wait); . /usr/lib/os-release; echo version=$IMAGE_VERSION; \
          test $IMAGE_VERSION = 2 || sleep 3000; \
          systemctl start boot-complete.target; systemctl start systemd-bless-boot.service; \
          until update-agent status | grep -q idle; do sleep 2; done; {TIMES}"
     );
-    let server = serde_json::json!({ "url": from_guest(&locks.url), "group": "pair" });
-    let user_data = SOON.replace('{', &format!("{{\"reboot\": {{\"fleet-lock\": {{\"server\": {server}}}}}, "));
+    let server = serde_json::json!({ "url": locks.url.replace("127.0.0.1", "10.0.2.2"), "group": "pair" });
+    let user_data =
+        SOON.replace('{', &format!("{{\"reboot\": {{\"fleet-lock\": {{\"server\": {server}}}}}, "));
     let machines = ["one", "two"].map(|name| {
         let guest = Guest::of(old.clone()).patient();
         let user_data = guest.file("user-data", &user_data);
-        let disk = dir.path().join(name);
+        let disk = publisher.dir().join(name);
         let guest = guest.args(["--cloud", "nocloud", "--disk-size", "4G", "--user-data", &user_data]);
         guest.args(["--persist", disk.to_str().unwrap()])
     });

@@ -22,7 +22,8 @@ fn a_failed_initrd_says_why_and_reboots() {
 fn an_altered_hash_never_boots() {
     // The same command line, but for a root hash that no slot has: nothing may be mounted in its place.
     let hash = "00".repeat(32);
-    let guest = Guest::new().args(["--no-reboot", "--cmdline-extra", &format!("usrhash={hash}")]);
+    let words = format!("usrhash={hash} systemd.default_device_timeout_sec=20");
+    let guest = Guest::new().args(["--no-reboot", "--cmdline-extra", &words]);
     let serial = guest.boot_and_serial();
     assert!(serial.contains("reboot: Restarting system"), "{serial}");
     assert!(!serial.contains("login:"), "{serial}");
