@@ -88,7 +88,10 @@ fn a_guest_is_served_and_loses_its_network_and_its_power() {
     // 3 is what qemu-img says of clusters that were written and belong to nothing, which is no damage.
     let checked = tool("qemu-img", ["check".to_owned(), text(&overlay)]);
     assert!(matches!(checked.code, 0 | 3), "{}", checked.text());
-    let facts = "echo state=$(systemctl is-system-running --wait); echo kept=$(cat /var/lib/kept)";
+    let guest = guest.args(["--fill-disk", "1M"]);
+    let facts = "echo state=$(systemctl is-system-running --wait); echo kept=$(cat /var/lib/kept); \
+                 echo room=$(($(stat -f -c '%a * %S' /var) / 1024))";
     let got = values(&guest.exec(facts).ok().stdout);
+    assert!((1..=1024).contains(&got["room"].parse::<u32>().unwrap()), "{got:?}");
     assert_eq!((got["state"].as_str(), got["kept"].as_str()), ("running", "kept"), "{}", guest.serial());
 }
