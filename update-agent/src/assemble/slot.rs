@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::sync::Mutex;
 
 use anyhow::Context as _;
-use twinhull_delta::{Patch, Plan, Reuse, Scan, Step, Wanted};
+use twinhull_delta::{DEFAULT_GAP, Patch, Plan, Reuse, Scan, Step, Wanted};
 use twinhull_fsimg::{ReadAt, verity};
 use twinhull_release::{Part, Release};
 use twinhull_slots::{Device, SlotWriter};
@@ -107,7 +107,9 @@ impl<D: Device + Sync + ?Sized> Slot<'_, D> {
             results.into_iter().collect::<Result<()>>()
         })?;
         // They need much memory, and on one thread it is the same memory for all of them.
-        made.into_iter().try_for_each(|patch| self.patch(&image, patches, patch))?;
+        if let Some(patches) = patches {
+            self.make(&image, patches, made)?;
+        }
         repeats.into_iter().try_for_each(|(from, to, len)| self.copy(&Data(self.writer), from, to, len))
     }
 
@@ -153,15 +155,35 @@ impl<D: Device + Sync + ?Sized> Slot<'_, D> {
         Ok(())
     }
 
-    /// Makes a part from an old file and a patch; without that, fetches it.
-    fn patch(&self, image: &Remote<'_>, patches: Option<&Remote<'_>>, patch: &Patch) -> Result<()> {
-        let made = patches.and_then(|patches| {
-            let bytes = patches.range(patch.range.start, patch.range.end).ok()?;
-            patch.apply(self.running, &bytes).ok()
-        });
-        if let Some(bytes) = made {
-            return self.write(&bytes, patch.to);
+    /// Makes parts from old files and patches. Patches that lie beside each other come with one request.
+    fn make(&self, image: &Remote<'_>, patches: &Remote<'_>, mut made: Vec<&Patch>) -> Result<()> {
+        made.sort_by_key(|patch| patch.range.start);
+        for row in made.chunk_by(|one, next| next.range.start.saturating_sub(one.range.end) <= DEFAULT_GAP) {
+            let (start, end) = (row[0].range.start, row[row.len() - 1].range.end);
+            let mut body = patches.folders.open_range(&patches.name, patches.length, start..end);
+            let (mut at, mut whole) = (start, true);
+            for patch in row {
+                let mut read = || -> io::Result<Vec<u8>> {
+                    let between = patch.range.start.saturating_sub(at);
+                    io::copy(&mut (&mut body).take(between), &mut io::sink())?;
+                    let mut bytes = Vec::new();
+                    (&mut body).take(patch.range.end - patch.range.start).read_to_end(&mut bytes)?;
+                    Ok(bytes)
+                };
+                // A server that lost the patches may still have the image.
+                let bytes = if whole { read().ok() } else { None };
+                (at, whole) = (patch.range.end, bytes.is_some());
+                match bytes.and_then(|bytes| patch.apply(self.running, &bytes).ok()) {
+                    Some(bytes) => self.write(&bytes, patch.to)?,
+                    None => self.fetch_part(image, patch)?,
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// Fetches what a patch should have made.
+    fn fetch_part(&self, image: &Remote<'_>, patch: &Patch) -> Result<()> {
         let mut at = patch.to;
         let mut body = image.folders.open_range(&image.name, image.length, at..at + patch.len);
         let mut bytes = Vec::new();

@@ -1,5 +1,6 @@
 //! Makes the patches from one image to another.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 
 use twinhull_fsimg::erofs::{BLOCK, Compression, SEGMENT};
@@ -7,6 +8,7 @@ use twinhull_fsimg::{FileSystem, FileType, Inode, ReadAt};
 
 use super::codec::{self, Form};
 use super::table::{AROUND, Entry, Patches};
+use super::xz;
 use crate::cut::Lent;
 use crate::extent::{digest, short};
 use crate::{Error, Result};
@@ -14,8 +16,11 @@ use crate::{Error, Result};
 /// Parts that have fewer bytes in the image are fetched.
 const SHORT: u64 = 4096;
 
-/// Writes patches from `old` to `new` to `out`, for files of the same path; `compression` is that of the new image. The
-/// same images give the same file.
+/// Most plain data of an xz file that is patched: packing it again takes some 20 MiB of memory besides.
+const XZ_MOST: u64 = 4 << 20;
+
+/// Writes patches from `old` to `new` to `out`, for files of the same path or one that differs in the name of one folder
+/// only; `compression` is that of the new image. The same images give the same file.
 ///
 /// A part of a file gets one when its patch is smaller by a quarter, and when packing its data gives the bytes of the image.
 ///
@@ -30,13 +35,15 @@ pub fn write_patches(
     let (old_fs, new_fs) =
         (FileSystem::new(Lent(old)).map_err(bad)?, FileSystem::new(Lent(new)).map_err(bad)?);
     let old_files = super::files(old);
+    let moved = Moved::new(old_files.keys());
     let mut files: Vec<(Vec<u8>, Inode)> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     new_fs
         .walk(|path, inode| {
             let wanted = inode.kind == FileType::File && inode.size >= SHORT && seen.insert(inode.number);
-            if wanted && old_files.contains_key(path) {
-                files.push((path.to_vec(), inode.clone()));
+            let before = if old_files.contains_key(path) { Some(path) } else { moved.from(path) };
+            if let Some(before) = before.filter(|_| wanted) {
+                files.push((before.to_vec(), inode.clone()));
             }
             Ok::<_, twinhull_fsimg::Error>(())
         })
@@ -52,6 +59,13 @@ pub fn write_patches(
         if inode.size == before.size
             && same(&mut new_fs.open(&inode).map_err(bad)?, &mut old_fs.open(&before).map_err(bad)?)?
         {
+            continue;
+        }
+        if let Some((entry, patch)) = packed(&new_fs, &old_fs, (&path, &inode, &before), new, compression)?
+            && starts.insert(entry.to)
+        {
+            patches.entries.push(entry);
+            data.extend(patch);
             continue;
         }
         let mut offset = 0;
@@ -84,6 +98,7 @@ pub fn write_patches(
                 hash: short(digest(&bytes)),
                 plain_len: plain.len() as u64,
                 packed: form != Form::Plain,
+                xz: false,
                 range: 0..patch.len() as u64,
             });
             data.extend(patch);
@@ -92,6 +107,86 @@ pub fn write_patches(
     out.write_all(&patches.encode()?)?;
     out.write_all(&data)?;
     Ok(())
+}
+
+/// The patch for what an xz file has, if both are such files and packing gives the new one.
+fn packed<A: ReadAt, B: ReadAt>(
+    new_fs: &FileSystem<A>,
+    old_fs: &FileSystem<B>,
+    (path, inode, before): (&[u8], &Inode, &Inode),
+    new: &(impl ReadAt + ?Sized),
+    compression: Option<Compression>,
+) -> Result<Option<(Entry, Vec<u8>)>> {
+    if !xz::is_named(path) || inode.size.max(before.size) > SEGMENT {
+        return Ok(None);
+    }
+    let bad = |e: twinhull_fsimg::Error| Error::BadImage(e.to_string());
+    let (mut file, mut old_file) = (Vec::new(), Vec::new());
+    new_fs.open(inode).map_err(bad)?.read_to_end(&mut file)?;
+    old_fs.open(before).map_err(bad)?.read_to_end(&mut old_file)?;
+    let (Some(plain), Some(old)) = (xz::unpack(&file, XZ_MOST), xz::unpack(&old_file, XZ_MOST)) else {
+        return Ok(None);
+    };
+    if xz::pack(&plain).as_ref() != Some(&file) {
+        return Ok(None);
+    }
+    let Some((to, _)) = new_fs.places(inode).map_err(bad)?.first().copied() else { return Ok(None) };
+    let Some((form, bytes)) = stored(new, to, &file, compression)? else { return Ok(None) };
+    let (patch, len) = (codec::make(&old, &plain)?, bytes.len() as u64);
+    if patch.len() as u64 > len / 4 * 3 {
+        return Ok(None);
+    }
+    let entry = Entry {
+        path: path.to_vec(),
+        old_hash: short(digest(&old)),
+        old: 0..old.len() as u64,
+        to,
+        len,
+        hash: short(digest(&bytes)),
+        plain_len: plain.len() as u64,
+        packed: form != Form::Plain,
+        xz: true,
+        range: 0..patch.len() as u64,
+    };
+    Ok(Some((entry, patch)))
+}
+
+/// Where files were that have moved: into a folder of another name, as kernel modules do with every kernel.
+struct Moved<'a> {
+    by_name: HashMap<&'a [u8], Vec<&'a [u8]>>,
+}
+
+impl<'a> Moved<'a> {
+    fn new(paths: impl Iterator<Item = &'a Vec<u8>>) -> Self {
+        let mut by_name: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
+        for path in paths {
+            by_name.entry(name(path)).or_default().push(path);
+        }
+        Moved { by_name }
+    }
+
+    /// The only old file whose path differs from `path` in one folder.
+    fn from(&self, path: &[u8]) -> Option<&'a [u8]> {
+        let folders = |path: &'a [u8]| path.split(|b| *b == b'/');
+        let differs_in_one = |old: &&&'a [u8]| {
+            let (mut a, mut b, mut different) = (folders(old), path.split(|b| *b == b'/'), 0);
+            loop {
+                match (a.next(), b.next()) {
+                    (None, None) => return different == 1,
+                    (Some(a), Some(b)) => different += u32::from(a != b),
+                    _ => return false,
+                }
+            }
+        };
+        let mut found = self.by_name.get(name(path))?.iter().filter(differs_in_one);
+        let first = found.next()?;
+        found.next().is_none().then_some(*first)
+    }
+}
+
+/// The last part of a path.
+fn name(path: &[u8]) -> &[u8] {
+    path.rsplit(|b| *b == b'/').next().unwrap_or(path)
 }
 
 /// Whether two files have the same data.

@@ -3,18 +3,21 @@
 //! A rebuilt library has other addresses nearly everywhere, and compressed clusters show any of that as a whole. A patch
 //! is against the plain data of the old file; the new data is packed again into the clusters that the image has, which
 //! works as packing is deterministic, and is checked as it needn't be. The builder makes patches for pairs of versions it
-//! chooses; whoever has no patch, or the wrong file, fetches as ever.
+//! chooses; whoever has no patch, or the wrong file, fetches as ever. Data that lies in xz files is patched in the same
+//! way, as every byte of such a file depends on all before it.
 
 mod codec;
 mod make;
 mod table;
 #[cfg(test)]
 mod tests;
+mod xz;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::ops::Range;
 
+use twinhull_fsimg::erofs::SEGMENT;
 use twinhull_fsimg::{FileSystem, FileType, ReadAt};
 
 use crate::cut::Lent;
@@ -41,6 +44,7 @@ pub struct Patch {
     old: Range<u64>,
     plain_len: u64,
     form: codec::Form,
+    xz: bool,
     hash: GroupHash,
 }
 
@@ -50,9 +54,13 @@ impl Patch {
     /// Returns [`Error::NotVerified`] when they aren't right; the range has to be fetched from the image then.
     pub fn apply(&self, image: &(impl ReadAt + ?Sized), patch: &[u8]) -> Result<Vec<u8>> {
         let wrong = Error::NotVerified { start: self.to, len: self.len };
-        let Some(old) = old_data(image, self.inode, &self.old) else { return Err(wrong) };
-        let Ok(plain) = codec::apply(&old, patch, self.plain_len) else { return Err(wrong) };
+        let Some(old) = old_data(image, self.inode, &self.old, self.xz) else { return Err(wrong) };
+        let Ok(mut plain) = codec::apply(&old, patch, self.plain_len) else { return Err(wrong) };
         drop(old);
+        if self.xz {
+            let Some(packed) = xz::pack(&plain) else { return Err(wrong) };
+            plain = packed;
+        }
         match self.form.store(&plain, self.len) {
             Some(bytes) if short::<8>(digest(&bytes)) == self.hash => Ok(bytes),
             _ => Err(wrong),
@@ -86,7 +94,7 @@ impl Plan {
                     continue;
                 }
                 let Some(inode) = files.get(entry.path.as_slice()) else { continue };
-                let old = old_data(*image, *inode, &entry.old);
+                let old = old_data(*image, *inode, &entry.old, entry.xz);
                 if old.is_none_or(|old| short::<8>(digest(&old)) != entry.old_hash) {
                     continue;
                 }
@@ -99,6 +107,7 @@ impl Plan {
                     old: entry.old.clone(),
                     plain_len: entry.plain_len,
                     form: patches.form(entry),
+                    xz: entry.xz,
                     hash: entry.hash,
                 };
                 found.insert(entry.to, patch);
@@ -130,14 +139,19 @@ fn files(image: &(impl ReadAt + ?Sized)) -> HashMap<Vec<u8>, u64> {
     files
 }
 
-/// A part of a file's data; nothing when there isn't so much or it can't be read.
-fn old_data(image: &(impl ReadAt + ?Sized), inode: u64, range: &Range<u64>) -> Option<Vec<u8>> {
+/// A part of a file's data, or of what an xz file has; nothing when there isn't so much or it can't be read.
+fn old_data(image: &(impl ReadAt + ?Sized), inode: u64, range: &Range<u64>, xz: bool) -> Option<Vec<u8>> {
     let fs = FileSystem::new(Lent(image)).ok()?;
     let inode = fs.inode(inode).ok()?;
     let mut data = fs.open(&inode).ok()?;
+    let (mut out, len) = (Vec::new(), range.end - range.start);
+    if xz {
+        // All of it, always: it is packed as a whole.
+        (&mut data).take(SEGMENT).read_to_end(&mut out).ok()?;
+        let plain = xz::unpack(&out, len)?;
+        return (range.start == 0 && plain.len() as u64 == len).then_some(plain);
+    }
     std::io::copy(&mut (&mut data).take(range.start), &mut std::io::sink()).ok()?;
-    let mut out = Vec::new();
-    let len = range.end - range.start;
     data.take(len).read_to_end(&mut out).ok()?;
     (out.len() as u64 == len).then_some(out)
 }

@@ -15,6 +15,9 @@ const VERSION: u32 = 1;
 const FIXED: usize = 24;
 /// Longest table, in bytes, packed and not.
 const MAX_TABLE: u64 = 4 << 20;
+/// Flags of an entry: the new data is in clusters; old and new data are what xz files have.
+const PACKED: u64 = 1;
+const XZ: u64 = 2;
 /// How far before and behind a part the old file is looked at.
 pub(crate) const AROUND: u64 = 1 << 20;
 
@@ -33,6 +36,8 @@ pub(crate) struct Entry {
     /// Bytes of new data.
     pub(crate) plain_len: u64,
     pub(crate) packed: bool,
+    /// Whether data is what an xz file has, old and new.
+    pub(crate) xz: bool,
     /// Where in the file the patch is.
     pub(crate) range: Range<u64>,
 }
@@ -88,9 +93,15 @@ impl Patches {
                 len: varint::take(&mut rest)?,
                 hash: [0; GROUP_HASH],
                 plain_len: varint::take(&mut rest)?,
-                packed: varint::take(&mut rest)? != 0,
+                packed: false,
+                xz: false,
                 range: 0..0,
             };
+            let flags = varint::take(&mut rest)?;
+            if flags & !(PACKED | XZ) != 0 {
+                return Err(Error::BadIndex("a patch is of a kind that this program doesn't know"));
+            }
+            (entry.packed, entry.xz) = (flags & PACKED != 0, flags & XZ != 0);
             let (old, old_len, patch) =
                 (varint::take(&mut rest)?, varint::take(&mut rest)?, varint::take(&mut rest)?);
             let ends = [(entry.to, entry.len), (old, old_len), (at, patch)].map(|(a, b)| a.checked_add(b));
@@ -133,7 +144,7 @@ impl Patches {
                 entry.to,
                 entry.len,
                 entry.plain_len,
-                u64::from(entry.packed),
+                if entry.packed { PACKED } else { 0 } | if entry.xz { XZ } else { 0 },
                 entry.old.start,
                 entry.old.end - entry.old.start,
                 entry.range.end - entry.range.start,

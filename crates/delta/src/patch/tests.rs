@@ -45,6 +45,53 @@ fn a_rebuilt_file_costs_its_patch() {
     }
 }
 
+/// A tree with kernel modules of a release, as a distribution packs them.
+fn kernel(release: &str, change: u8) -> Tree {
+    let mut tree = tree();
+    for n in 0..6_u64 {
+        let mut module = bytes(n, 300_000);
+        module.iter_mut().step_by(20_000).for_each(|byte| *byte ^= change);
+        let packed = super::xz::pack(&module).unwrap();
+        tree.insert(format!("/lib/modules/{release}/kernel/m{n}.ko.xz"), Node::file(packed)).unwrap();
+    }
+    tree
+}
+
+#[test]
+fn modules_of_another_kernel_cost_what_is_in_them() {
+    for make in [(|t| erofs(t, true)) as fn(&Tree) -> _, |t| erofs(t, false), ext4] {
+        let (old, new) = (make(&kernel("6.12.1", 0)), make(&kernel("6.12.2", 1)));
+        let patches = patches(&old, &new, PACKING);
+        let table = Patches::parse(&patches).unwrap();
+        let xz = table.entries.iter().filter(|entry| entry.xz).count();
+        assert_eq!(xz, 6, "{:?}", table.entries);
+        assert!(patches.len() < 20_000, "{}", patches.len());
+        let mut target = vec![0; new.len()];
+        let cost = update_patched(&[&old], &new, &mut target, Reuse::Extents, Some(&patches)).unwrap();
+        assert!(target == new);
+        assert!(cost.plan.totals.patched > 6 * 150_000, "{:?}", cost.plan.totals);
+    }
+}
+
+#[test]
+fn files_that_moved_in_more_ways_than_one_are_other_files() {
+    let file = |seed| Node::file(bytes(seed, 200_000));
+    let mut before = tree();
+    for path in ["/a/1/x", "/a/2/x", "/b/1/y", "/c/1/z"] {
+        before.insert(path, file(7)).unwrap();
+    }
+    let mut after = tree();
+    // From two places, from one with two other folders, from one that is a folder deeper.
+    for path in ["/a/3/x", "/d/2/y", "/c/1/2/z"] {
+        let mut data = bytes(7, 200_000);
+        data[100_000] ^= 1;
+        after.insert(path, Node::file(data)).unwrap();
+    }
+    let (old, new) = (erofs(&before, true), erofs(&after, true));
+    let table = Patches::parse(&patches(&old, &new, PACKING)).unwrap();
+    assert!(table.entries.is_empty(), "{:?}", table.entries);
+}
+
 #[test]
 fn a_file_of_several_parts_gets_several_patches() {
     let mut file: Vec<u8> = bytes(5, 500_000).repeat(18);
