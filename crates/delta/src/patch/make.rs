@@ -16,9 +16,6 @@ use crate::{Error, Result};
 /// Parts that have fewer bytes in the image are fetched.
 const SHORT: u64 = 4096;
 
-/// Most plain data of an xz file that is patched: packing it again takes some 20 MiB of memory besides.
-const XZ_MOST: u64 = 4 << 20;
-
 /// Writes patches from `old` to `new` to `out`, for files of the same path or one that differs in the name of one folder
 /// only; `compression` is that of the new image. The same images give the same file.
 ///
@@ -61,11 +58,15 @@ pub fn write_patches(
         {
             continue;
         }
-        if let Some((entry, patch)) = packed(&new_fs, &old_fs, (&path, &inode, &before), new, compression)?
-            && starts.insert(entry.to)
-        {
-            patches.entries.push(entry);
-            data.extend(patch);
+        if xz::is_named(&path) {
+            // Where that doesn't do, there is nothing to find in packed data either.
+            if let Some((entry, patch)) =
+                packed(&new_fs, &old_fs, (&path, &inode, &before), new, compression)?
+                && starts.insert(entry.to)
+            {
+                patches.entries.push(entry);
+                data.extend(patch);
+            }
             continue;
         }
         let mut offset = 0;
@@ -117,14 +118,14 @@ fn packed<A: ReadAt, B: ReadAt>(
     new: &(impl ReadAt + ?Sized),
     compression: Option<Compression>,
 ) -> Result<Option<(Entry, Vec<u8>)>> {
-    if !xz::is_named(path) || inode.size.max(before.size) > SEGMENT {
+    if inode.size.max(before.size) > SEGMENT {
         return Ok(None);
     }
     let bad = |e: twinhull_fsimg::Error| Error::BadImage(e.to_string());
     let (mut file, mut old_file) = (Vec::new(), Vec::new());
     new_fs.open(inode).map_err(bad)?.read_to_end(&mut file)?;
     old_fs.open(before).map_err(bad)?.read_to_end(&mut old_file)?;
-    let (Some(plain), Some(old)) = (xz::unpack(&file, XZ_MOST), xz::unpack(&old_file, XZ_MOST)) else {
+    let (Some(plain), Some(old)) = (xz::unpack(&file, SEGMENT), xz::unpack(&old_file, SEGMENT)) else {
         return Ok(None);
     };
     if xz::pack(&plain).as_ref() != Some(&file) {

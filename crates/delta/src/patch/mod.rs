@@ -146,10 +146,9 @@ fn old_data(image: &(impl ReadAt + ?Sized), inode: u64, range: &Range<u64>, xz: 
     let mut data = fs.open(&inode).ok()?;
     let (mut out, len) = (Vec::new(), range.end - range.start);
     if xz {
-        // All of it, always: it is packed as a whole.
         (&mut data).take(SEGMENT).read_to_end(&mut out).ok()?;
         let plain = xz::unpack(&out, len)?;
-        return (range.start == 0 && plain.len() as u64 == len).then_some(plain);
+        return (plain.len() as u64 == len).then_some(plain);
     }
     std::io::copy(&mut (&mut data).take(range.start), &mut std::io::sink()).ok()?;
     data.take(len).read_to_end(&mut out).ok()?;

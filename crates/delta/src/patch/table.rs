@@ -114,6 +114,10 @@ impl Patches {
             if entry.plain_len > SEGMENT || old_len > longest || entry.len > longest || patch > longest {
                 return Err(Error::BadIndex("a patch is too long"));
             }
+            // It is packed as a whole, and memory is short.
+            if entry.xz && (old != 0 || old_len > SEGMENT) {
+                return Err(Error::BadIndex("a patch is for a part of what an xz file has"));
+            }
             (entry.old, entry.range, at) = (old..old_end, at..patch_end, patch_end);
             (entry.hash, entry.old_hash) = (hash, old_hash);
             if entry.packed && compression.is_none() {

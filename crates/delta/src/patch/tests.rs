@@ -74,6 +74,18 @@ fn modules_of_another_kernel_cost_what_is_in_them() {
 }
 
 #[test]
+fn a_part_of_what_an_xz_file_has_is_no_patch() {
+    let (old, new) = (erofs(&kernel("6.12.1", 0), true), erofs(&kernel("6.12.2", 1), true));
+    let good = Patches::parse(&patches(&old, &new, PACKING)).unwrap();
+    for range in [1..300_000, 0..(8 << 20) + 1] {
+        let mut table = good.clone();
+        table.entries.iter_mut().filter(|entry| entry.xz).for_each(|entry| entry.old = range.clone());
+        let parsed = Patches::parse(&table.encode().unwrap());
+        assert!(matches!(parsed, Err(Error::BadIndex(text)) if text.contains("xz")), "{range:?}: {parsed:?}");
+    }
+}
+
+#[test]
 fn files_that_moved_in_more_ways_than_one_are_other_files() {
     let file = |seed| Node::file(bytes(seed, 200_000));
     let mut before = tree();
