@@ -150,8 +150,9 @@ fn power_cuts_leave_a_machine_that_boots_and_updates() {
     let mut random = Random(seed);
     let mut machine = Machine::new();
     machine.publish();
-    let mut done = 0;
+    let (mut done, mut uncut) = (0, 0);
     while done < cuts {
+        assert!(uncut <= cuts + 2, "the moments do not come");
         let (line, latest) = MOMENTS[done % MOMENTS.len()];
         let delay = random.below(latest);
         let run = machine.run(Some((line, delay)));
@@ -160,6 +161,7 @@ fn power_cuts_leave_a_machine_that_boots_and_updates() {
             done += 1;
             eprintln!("cut {done}: {boots}; cut {delay} ms after {line:?}");
         } else {
+            uncut += 1;
             eprintln!("not cut: {boots} is the newest already");
         }
         // What was cut may be the newest version by now, which has nothing to update to.
