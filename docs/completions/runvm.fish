@@ -29,6 +29,8 @@ complete -c runvm -l serve-rate -d 'Bytes a second that a connection gets, such 
 complete -c runvm -l serve-directive -d 'Add a line to the `server` block of nginx\'s configuration, such as `max_ranges 0;` (repeatable)' -r
 complete -c runvm -l nginx -d 'The command that is nginx, for --serve; words are separated by white space' -r
 complete -c runvm -l kill-after -d 'Cut the guest\'s power after a time, such as 90s, or when a line of the serial console has TEXT in it, and end with status 125' -r
+complete -c runvm -l kill-delay -d 'Cut the power so long after that moment, such as 1.5s' -r
+complete -c runvm -l fill-disk -d 'Fill the guest\'s /var before its services start, but for SIZE, such as 0 or 10M; the file is /var/runvm-fill' -r
 complete -c runvm -l network-cut -d 'Pull the guest\'s network cable out after a time, or when a line of the serial console has TEXT in it' -r
 complete -c runvm -l network-back -d 'Plug the cable in again so long after it was pulled out' -r
 complete -c runvm -l console -d 'With --exec: show the serial console on stderr'

@@ -46,6 +46,8 @@ nocloud\:"\`NoCloud\`\: a small read-only disk labelled \`CIDATA\`"))' \
 '*--serve-directive=[Add a line to the \`server\` block of nginx'\''s configuration, such as \`max_ranges 0;\` (repeatable)]:DIRECTIVE:_default' \
 '--nginx=[The command that is nginx, for --serve; words are separated by white space]:COMMAND:_default' \
 '--kill-after=[Cut the guest'\''s power after a time, such as 90s, or when a line of the serial console has TEXT in it, and end with status 125]:TIME|TEXT:_default' \
+'--kill-delay=[Cut the power so long after that moment, such as 1.5s]:TIME:_default' \
+'--fill-disk=[Fill the guest'\''s /var before its services start, but for SIZE, such as 0 or 10M; the file is /var/runvm-fill]:SIZE:_default' \
 '--network-cut=[Pull the guest'\''s network cable out after a time, or when a line of the serial console has TEXT in it]:TIME|TEXT:_default' \
 '--network-back=[Plug the cable in again so long after it was pulled out]:TIME:_default' \
 '--console[With --exec\: show the serial console on stderr]' \
