@@ -190,6 +190,8 @@ impl Update {
         fs_err::copy(self.dir.join("keys/1.root.json"), at("root.json"))?;
         let cost = measure(
             |time| {
+                // With the environment of twinhull-update.service.
+                let time = time.env("MALLOC_MMAP_THRESHOLD_", "131072").env("MALLOC_ARENA_MAX", "1");
                 time.arg(bin.join("update-agent")).arg("update").current_dir(&machine).args([
                     "--config",
                     "config.json",
