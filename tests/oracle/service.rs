@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 use twinhull_tests::{Etcd, Running, spawn};
 use zbus::blocking::Connection;
@@ -44,10 +45,40 @@ trait Update1 {
 #[derive(Debug, Default)]
 struct Said {
     inhibitor: bool,
+    /// Terminal of somebody who is logged in, below /dev.
+    tty: Option<String>,
     reboots: u32,
 }
 
 struct Logind(Arc<Mutex<Said>>);
+
+const SESSION: &str = "/org/freedesktop/login1/session/_31";
+
+/// The session of whoever is logged in.
+struct Session(Arc<Mutex<Said>>);
+
+#[zbus::interface(name = "org.freedesktop.login1.Session")]
+impl Session {
+    #[zbus(property)]
+    fn name(&self) -> &str {
+        "ann"
+    }
+
+    #[zbus(property)]
+    fn class(&self) -> &str {
+        "user"
+    }
+
+    #[zbus(property, name = "TTY")]
+    fn tty(&self) -> String {
+        self.0.lock().unwrap().tty.clone().unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    fn remote(&self) -> bool {
+        true
+    }
+}
 
 #[zbus::interface(name = "org.freedesktop.login1.Manager")]
 impl Logind {
@@ -57,7 +88,8 @@ impl Logind {
     }
 
     fn list_sessions(&self) -> Vec<(String, u32, String, String, OwnedObjectPath)> {
-        Vec::new()
+        let one = ("1".into(), 1000, "ann".into(), String::new(), SESSION.try_into().unwrap());
+        if self.0.lock().unwrap().tty.is_some() { vec![one] } else { Vec::new() }
     }
 
     fn reboot(&self, _interactive: bool) {
@@ -94,6 +126,8 @@ impl Bus {
         let connect = || zbus::blocking::connection::Builder::address(address.as_str()).unwrap();
         let logind = connect()
             .serve_at("/org/freedesktop/login1", Logind(said.clone()))
+            .unwrap()
+            .serve_at(SESSION, Session(said.clone()))
             .unwrap()
             .name("org.freedesktop.login1")
             .unwrap();
@@ -223,6 +257,34 @@ fn the_service_does_what_it_is_asked() {
 }
 
 #[test]
+fn people_are_told_before_a_reboot_and_have_time_to_leave() {
+    let world = World::new();
+    world.publish();
+    configure(&world, json!({ "reboot": "immediate", "first-check": "0s" }));
+    let bus = Bus::start(&world);
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    // Somebody has it open, as a shell would.
+    let _shell = fs_err::OpenOptions::new().read(true).write(true).open(&name).unwrap();
+    bus.said.lock().unwrap().tty = Some(name.trim_start_matches("/dev/").to_owned());
+    let (_running, proxy) = bus.service(&world);
+    until(&world, || proxy.phase().unwrap() == "waiting");
+    let why = proxy.why().unwrap();
+    assert!(why.starts_with("Logged in: ann over the network on pts/"), "{why}");
+    let mut screen = [0; 4096];
+    let read = std::fs::File::from(terminal).read(&mut screen).unwrap();
+    let screen = String::from_utf8_lossy(&screen[..read]).into_owned();
+    assert!(screen.contains("This machine reboots into its update 1.1.0 at "), "{screen:?}");
+    proxy.reboot(false).unwrap();
+    until(&world, || proxy.phase().unwrap() == "waiting");
+    assert_eq!(bus.said.lock().unwrap().reboots, 0, "ten minutes are not over");
+    bus.said.lock().unwrap().tty = None;
+    proxy.reboot(false).unwrap();
+    until(&world, || bus.said.lock().unwrap().reboots == 1);
+}
+
+#[test]
 fn somebody_goes_back_to_the_version_before() {
     let world = World::new();
     world.publish();
@@ -248,6 +310,8 @@ fn a_lock_is_taken_before_a_reboot_and_given_back_after_it() {
     let lock = json!({ "fleet-lock": { "server": { "url": server.url, "group": "web" } } });
     configure(&world, json!({ "reboot": lock, "first-check": "0s" }));
     let bus = Bus::start(&world);
+    // What can't be written down is no reason not to reboot.
+    fs_err::create_dir_all(world.at("state/history.json")).unwrap();
     let (running, proxy) = bus.service(&world);
     until(&world, || proxy.phase().unwrap() == "waiting");
     let want = "The lock server gave no lock to reboot in the group web (all slots of the group are taken).";

@@ -301,3 +301,17 @@ impl Progress {
         self.tenths = tenths;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise nobody would ask the service.
+    #[test]
+    fn places_are_the_usual_ones_unless_somebody_says_otherwise() {
+        let cli = Cli::parse_from(["update-agent", "status"]);
+        assert_eq!(cli.places, Places::default());
+        let cli = Cli::parse_from(["update-agent", "--disk", "x", "status"]);
+        assert_ne!(cli.places, Places::default());
+    }
+}

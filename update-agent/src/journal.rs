@@ -17,8 +17,6 @@ pub const WAITING: &str = "61c5078485e74f209c7d2409fcbb03f7";
 pub const TROUBLE: &str = "35749bea1d874041a82645029b540c3b";
 /// A version runs that did not before.
 pub const RUNS: &str = "2b45ad114ee844b8b79b41a02a94ec87";
-/// The version that runs is not healthy.
-pub const UNHEALTHY: &str = "06bdab1761e14bbabf8650772430bebe";
 /// Somebody went back to the version before.
 pub const ROLLED_BACK: &str = "6e94afaf3d8e444ba131436e811af5de";
 

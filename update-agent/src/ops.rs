@@ -140,7 +140,7 @@ impl Ops {
                 MESSAGE_ID = journal::INSTALLED, TWINHULL_VERSION = version.as_str(), TWINHULL_FETCHED = *fetched;
                 "{version} is installed, {fetched} bytes were fetched for it"
             );
-            self.note(What::Installed, version)?;
+            self.note(What::Installed, version);
         }
         Ok(outcome)
     }
@@ -199,7 +199,7 @@ impl Ops {
         let at = now();
         let reason = format!("somebody went back from it to {other}");
         memory::add_failure(&self.places.state, Failure { version: version.clone(), at, reason })?;
-        self.note(What::RolledBack, version)?;
+        self.note(What::RolledBack, version);
         log::warn!(
             MESSAGE_ID = journal::ROLLED_BACK, TWINHULL_VERSION = version.as_str();
             "somebody goes back from {version} to {other}"
@@ -229,7 +229,8 @@ impl Ops {
         {
             remove_entry(&self.esp()?, &next)?;
         }
-        self.note(What::Held, version.unwrap_or("*"))
+        self.note(What::Held, version.unwrap_or("*"));
+        Ok(())
     }
 
     /// Undoes [`Ops::hold`]. A version that was given up gets new tries.
@@ -243,7 +244,8 @@ impl Ops {
             );
             holds.all = false;
             memory.set_holds(&holds)?;
-            return self.note(What::Released, "*");
+            self.note(What::Released, "*");
+            return Ok(());
         };
         let mut known = holds.versions.remove(version);
         if memory.given_up().iter().any(|given_up| given_up == version) {
@@ -262,7 +264,8 @@ impl Ops {
         }
         ensure!(known, "{version} is neither held nor given up");
         memory.set_holds(&holds)?;
-        self.note(What::Released, version)
+        self.note(What::Released, version);
+        Ok(())
     }
 
     /// After a boot that is not healthy: writes down why, and lets boot counting go on with the next try or the version
@@ -271,16 +274,13 @@ impl Ops {
         let Machine { image, version, .. } = &self.machine;
         let reason =
             failed_units().unwrap_or_else(|error| format!("its failed units can't be listed: {error:#}"));
-        log::error!(
-            MESSAGE_ID = journal::UNHEALTHY, TWINHULL_VERSION = version.as_str();
-            "{image} {version} is not healthy, {reason}"
-        );
+        log::error!("{image} {version} is not healthy, {reason}");
         let failure = Failure { version: version.clone(), at: now(), reason };
-        let kept = memory::add_failure(&self.places.state, failure);
-        if let Err(error) = kept.and_then(|()| self.note(What::Failed, version)) {
+        if let Err(error) = memory::add_failure(&self.places.state, failure) {
             // A version that fills the disk is one to go back from, too.
             log::warn!("the reason can't be kept: {error:#}");
         }
+        self.note(What::Failed, version);
         let entries = self.entries()?;
         let good = |entry: &&BootFile| {
             entry.name.version != *version && entry.name.assessment() == Assessment::Blessed
@@ -293,9 +293,12 @@ impl Ops {
         Ok(true)
     }
 
-    /// Remembers that something happened.
-    pub fn note(&self, what: What, version: &str) -> Result<()> {
-        memory::add_event(&self.places.state, Event { at: now(), what, version: version.to_owned() })
+    /// Remembers that something happened. What has happened is not undone because there is no room to say so.
+    pub fn note(&self, what: What, version: &str) {
+        let event = Event { at: now(), what, version: version.to_owned() };
+        if let Err(error) = memory::add_event(&self.places.state, event) {
+            log::warn!("the history can't be kept: {error:#}");
+        }
     }
 }
 

@@ -10,10 +10,12 @@ mod logind;
 mod metrics;
 mod worker;
 
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::How;
 use crate::ops::Ops;
@@ -47,6 +49,16 @@ impl Shared {
         // A thread that panicked had nothing half done in here.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A moment after `now`.
+fn later(now: Timestamp, pause: SignedDuration) -> Timestamp {
+    now.saturating_add(pause).unwrap_or(Timestamp::MAX)
+}
+
+/// The standard library's own seed of its hash maps: random enough for pauses.
+fn random() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish()
 }
 
 /// Runs until somebody ends it. Metrics are in the folder `runtime`.

@@ -4,6 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use twinhull_reboot::fleetlock::{Answer, Backoff, Client, Options, Proxies};
 use twinhull_reboot::{Lock, MachineId, Strategy};
 
+use super::{later, random};
+
 /// When to ask again what was refused: somebody has to change something.
 const REFUSED: SignedDuration = SignedDuration::from_hours(1);
 
@@ -102,17 +104,7 @@ fn pauses() -> Pauses {
     Backoff::new(random as fn() -> u64)
 }
 
-/// The standard library's own seed of its hash maps: random enough for pauses.
-pub(super) fn random() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    std::hash::RandomState::new().build_hasher().finish()
-}
-
 fn next(pauses: &mut Pauses) -> SignedDuration {
     let pause = pauses.next().unwrap_or_default();
     SignedDuration::try_from(pause).unwrap_or(REFUSED)
-}
-
-fn later(now: Timestamp, pause: SignedDuration) -> Timestamp {
-    now.saturating_add(pause).unwrap_or(Timestamp::MAX)
 }

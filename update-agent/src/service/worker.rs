@@ -10,10 +10,10 @@ use twinhull_reboot::{Decision, Strategy, Urge, blockers, decide};
 use twinhull_slots::BootFile;
 
 use super::bus::Bus;
-use super::lock::{FleetLock, random};
+use super::lock::FleetLock;
 use super::logind::{self, Logind};
 use super::metrics::Metrics;
-use super::{Job, Request, Shared};
+use super::{Job, Request, Shared, later, random};
 use crate::config::Config;
 use crate::engine::{How, Outcome};
 use crate::journal;
@@ -76,6 +76,8 @@ impl Worker {
             let until = self.turn().unwrap_or_else(|error| {
                 log::error!("{error:#}");
                 self.say(Phase::Idle, format!("{error:#}"));
+                // Whatever it is, the fleet needn't wait for it.
+                self.lock.not_now(None);
                 later(Timestamp::now(), SHORT)
             });
             if let Err(error) = self.metrics.write() {
@@ -164,6 +166,7 @@ impl Worker {
             let version = entry.name.version.clone();
             self.bus.say(|live| live.next = version.clone());
             if Memory::is_rebooted_for(&self.ops.places.state, &entry.file) && self.urge == Urge::None {
+                self.lock.not_now(None);
                 self.wait(format!(
                     "The machine was rebooted for {} already, and started something else: is another entry the \
                      default? `bootctl list` shows it; `update-agent reboot` tries again.",
@@ -233,7 +236,7 @@ impl Worker {
     fn reboot(&mut self, entry: &BootFile, now: Timestamp) -> Result<Timestamp> {
         let version = &entry.name.version;
         Memory::set_rebooted_for(&self.ops.places.state, &entry.file)?;
-        self.ops.note(What::Rebooted, version)?;
+        self.ops.note(What::Rebooted, version);
         log::info!(
             MESSAGE_ID = journal::REBOOTING, TWINHULL_VERSION = version.as_str();
             "rebooting into {version}"
@@ -242,7 +245,6 @@ impl Worker {
         self.say(Phase::Rebooting, why);
         if let Err(error) = self.logind.reboot() {
             Memory::forget_reboot(&self.ops.places.state)?;
-            self.lock.not_now(None);
             bail!("the machine can't be rebooted: {error}");
         }
         // It ends this program soon.
@@ -305,9 +307,7 @@ impl Worker {
             return;
         }
         log::info!(MESSAGE_ID = journal::RUNS, TWINHULL_VERSION = version.as_str(); "{version} runs for the first time");
-        if let Err(error) = self.ops.note(What::Runs, version) {
-            log::warn!("that {version} runs can't be remembered: {error:#}");
-        }
+        self.ops.note(What::Runs, version);
     }
 }
 
@@ -333,8 +333,4 @@ fn sentence(outcome: &Outcome, running: &str) -> String {
             format!("{version} was tried and did not come up; it is not tried again.")
         }
     }
-}
-
-fn later(now: Timestamp, pause: SignedDuration) -> Timestamp {
-    now.saturating_add(pause).unwrap_or(Timestamp::MAX)
 }

@@ -15,6 +15,8 @@ use crate::{Error, Result};
 
 /// Parts that have fewer bytes in the image are fetched.
 const SHORT: u64 = 4096;
+/// The same for xz files, which are new as a whole: a patch of a small one still is a fraction of it.
+const SHORT_XZ: u64 = 512;
 
 /// Writes patches from `old` to `new` to `out`, for files of the same path or one that differs in the name of one folder
 /// only; `compression` is that of the new image. The same images give the same file.
@@ -37,7 +39,8 @@ pub fn write_patches(
     let mut seen = std::collections::HashSet::new();
     new_fs
         .walk(|path, inode| {
-            let wanted = inode.kind == FileType::File && inode.size >= SHORT && seen.insert(inode.number);
+            let short = if xz::is_named(path) { SHORT_XZ } else { SHORT };
+            let wanted = inode.kind == FileType::File && inode.size >= short && seen.insert(inode.number);
             let before = if old_files.contains_key(path) { Some(path) } else { moved.from(path) };
             if let Some(before) = before.filter(|_| wanted) {
                 files.push((before.to_vec(), inode.clone()));
@@ -214,9 +217,10 @@ fn stored(
     let len = plain.len() as u64;
     let packed = compression.map(Form::Packed);
     let up = (Some(Form::Plain), Some(len.next_multiple_of(BLOCK)));
-    // The tail may lie behind the inode.
+    // The tail, or all of a short file, may lie behind the inode.
+    let all = (Some(Form::Plain), Some(len));
     let down = (Some(Form::Plain), Some(len / BLOCK * BLOCK));
-    for (form, len) in [up, down, (packed, None)] {
+    for (form, len) in [up, all, down, (packed, None)] {
         let Some(form) = form else { continue };
         let bytes = match (form, len) {
             (Form::Packed(compression), _) => {

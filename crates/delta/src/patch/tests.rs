@@ -49,7 +49,8 @@ fn a_rebuilt_file_costs_its_patch() {
 fn kernel(release: &str, change: u8) -> Tree {
     let mut tree = tree();
     for n in 0..6_u64 {
-        let mut module = bytes(n, 300_000);
+        // The last one is so short that it lies behind its inode.
+        let mut module = bytes(n, if n == 5 { 3000 } else { 300_000 });
         module.iter_mut().step_by(20_000).for_each(|byte| *byte ^= change);
         let packed = super::xz::pack(&module).unwrap();
         tree.insert(format!("/lib/modules/{release}/kernel/m{n}.ko.xz"), Node::file(packed)).unwrap();
@@ -69,7 +70,7 @@ fn modules_of_another_kernel_cost_what_is_in_them() {
         let mut target = vec![0; new.len()];
         let cost = update_patched(&[&old], &new, &mut target, Reuse::Extents, Some(&patches)).unwrap();
         assert!(target == new);
-        assert!(cost.plan.totals.patched > 6 * 150_000, "{:?}", cost.plan.totals);
+        assert!(cost.plan.totals.patched > 5 * 150_000, "{:?}", cost.plan.totals);
     }
 }
 
