@@ -102,6 +102,7 @@ fn initrd(context: &Context, loader: Option<&str>) -> Result<()> {
 
 fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
     let Some(loader) = loader.filter(|_| context.option("usrhash").is_some()) else { return Ok(()) };
+    trial::generate_on_the_real_root(context)?;
     if context.path(VAR_LINK).is_symlink() {
         context.write_unit(
             "var.mount",

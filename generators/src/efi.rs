@@ -16,9 +16,3 @@ pub fn loader_partition(context: &Context) -> Option<String> {
     let valid = text.len() == 36 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     valid.then_some(text)
 }
-
-/// Whether boot counting is under way: systemd-boot has counted this boot as a try of a version that has yet to prove
-/// that it is good.
-pub fn is_counted(context: &Context) -> bool {
-    context.path(&format!("/sys/firmware/efi/efivars/LoaderBootCountPath-{LOADER_VENDOR}")).exists()
-}

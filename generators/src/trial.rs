@@ -1,22 +1,22 @@
-//! What makes a bad version fail its try, so that boot counting goes on: a time limit for the initrd, and a kernel that
-//! panics when a version on trial reads altered data of /usr.
+//! What makes a bad version fail its try, so that boot counting goes on: time limits for the initrd and for the whole
+//! boot, and a kernel that panics when a version on trial reads altered data of /usr.
 //!
 //! dm-verity answers a read of altered data with an error. Whether a machine notices depends on who reads: without the
 //! program that would bless the version or go back from it, a machine would stay up for good, neither good nor bad.
 //! A version that has proved to be good keeps running, as a server with one bad block is better than none.
 
-use crate::{Context, Result, disk, efi};
+use crate::{Context, Result, disk};
 
-/// Seconds that the initrd may be given. With less, a slow machine would never come up.
+/// Seconds that may be given. With less, a slow machine would never come up.
 const LIMITS: std::ops::RangeInclusive<u32> = 30..=86_400;
 
 /// Emits drop-ins of the initrd's units, for a /usr with the root hash `hash`.
 pub fn generate(context: &Context, hash: &str) -> Result<()> {
-    if let Some(limit) = time_limit(context) {
+    if let Some(limit) = time_limit(context, "twinhull.initrd-timeout") {
         let text = format!("[Timer]\nOnActiveSec=\nOnActiveSec={limit}s\n");
         context.write_drop_in("twinhull-deadline.timer", &text)?;
     }
-    if efi::is_counted(context) {
+    if twinhull_slots::is_counted(&context.root) {
         let [data, tree] = disk::partition_uuids(hash)?;
         // As systemd-veritysetup-generator has it, whose options come from the command line of the UKI only.
         let text = format!(
@@ -30,9 +30,15 @@ pub fn generate(context: &Context, hash: &str) -> Result<()> {
     Ok(())
 }
 
-/// `twinhull.initrd-timeout=`, in seconds; anything else than a good number counts as not set.
-fn time_limit(context: &Context) -> Option<u32> {
-    context.option("twinhull.initrd-timeout")?.parse().ok().filter(|limit| LIMITS.contains(limit))
+/// Emits the drop-in of the real root.
+pub fn generate_on_the_real_root(context: &Context) -> Result<()> {
+    let Some(limit) = time_limit(context, "twinhull.trial-timeout") else { return Ok(()) };
+    context.write_drop_in("boot-complete.target", &format!("[Unit]\nJobTimeoutSec={limit}s\n"))
+}
+
+/// A time limit in seconds; anything else than a good number counts as not set.
+fn time_limit(context: &Context, option: &str) -> Option<u32> {
+    context.option(option)?.parse().ok().filter(|limit| LIMITS.contains(limit))
 }
 
 #[cfg(test)]
@@ -71,6 +77,24 @@ mod tests {
             let want = limit.map(|limit| format!("[Timer]\nOnActiveSec=\nOnActiveSec={limit}\n"));
             let found = drop_in.map(|text| text.split_once('\n').unwrap().1.to_owned());
             assert_eq!(found, want, "{cmdline}");
+        }
+    }
+
+    #[test]
+    fn the_whole_boot_has_a_limit_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context { root: dir.path().to_owned(), units: dir.path().join("units"), initrd: false };
+        for path in ["proc", "units"] {
+            fs_err::create_dir_all(context.path(path)).unwrap();
+        }
+        let drop_in = context.units.join("boot-complete.target.d/50-twinhull.conf");
+        for (cmdline, limit) in [("quiet", None), ("twinhull.trial-timeout=60", Some("JobTimeoutSec=60s\n"))]
+        {
+            fs_err::write(context.path("proc/cmdline"), cmdline).unwrap();
+            generate_on_the_real_root(&context).unwrap();
+            let text = fs_err::read_to_string(&drop_in).ok();
+            assert_eq!(text.is_some(), limit.is_some());
+            assert!(text.is_none_or(|text| text.ends_with(limit.unwrap())));
         }
     }
 

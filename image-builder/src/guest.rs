@@ -28,6 +28,10 @@ const PROGRAMS: &[(&str, &str)] = &[
 /// What an image that follows updates has besides.
 const UPDATES: &[(&str, &str)] = &[("update-agent", "bin")];
 
+/// Its services, and what wants them.
+const WANTED: &[(&str, &str)] =
+    &[("multi-user.target", "twinhull-update.service"), ("basic.target", "twinhull-bless-boot.service")];
+
 /// What the system bus has to know of the update agent, below /usr/share/dbus-1.
 const BUS: &[(&str, &str)] = &[
     ("system.d/org.twinhull.Update1.conf", include_str!("../../update-agent/dbus/org.twinhull.Update1.conf")),
@@ -57,11 +61,12 @@ pub(crate) fn load(guest_dir: Option<&Path>, updates: bool) -> Result<Guest> {
         let folder = Path::new(OPTIONAL).join("updates");
         let units = UNITS.get_dir(&folder).context("units/optional/updates is missing")?;
         add_units(units, &folder, &mut tree)?;
-        let service = "twinhull-update.service";
-        tree.insert(
-            format!("lib/systemd/system/multi-user.target.wants/{service}"),
-            Node::symlink(format!("../{service}")),
-        )?;
+        for (target, service) in WANTED {
+            tree.insert(
+                format!("lib/systemd/system/{target}.wants/{service}"),
+                Node::symlink(format!("../{service}")),
+            )?;
+        }
         for (path, text) in BUS {
             tree.insert(format!("share/dbus-1/{path}"), Node::file(*text))?;
         }

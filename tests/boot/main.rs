@@ -9,6 +9,7 @@
 mod long {
     mod bad_versions;
     mod fleet;
+    mod kexec;
     mod power;
     mod updates;
 }

@@ -27,7 +27,7 @@ trait Update1 {
     fn check(&self) -> zbus::Result<String>;
     fn fetch(&self, now: bool) -> zbus::Result<String>;
     fn apply(&self, now: bool) -> zbus::Result<String>;
-    fn reboot(&self, force: bool) -> zbus::Result<String>;
+    fn reboot(&self, force: bool, through: &str) -> zbus::Result<String>;
     fn rollback(&self) -> zbus::Result<String>;
     fn hold(&self, version: &str) -> zbus::Result<String>;
     fn release(&self, version: &str) -> zbus::Result<String>;
@@ -48,6 +48,8 @@ struct Said {
     /// Terminal of somebody who is logged in, below /dev.
     tty: Option<String>,
     reboots: u32,
+    /// Reboots that were not like others.
+    flags: Vec<u64>,
 }
 
 struct Logind(Arc<Mutex<Said>>);
@@ -94,6 +96,10 @@ impl Logind {
 
     fn reboot(&self, _interactive: bool) {
         self.0.lock().unwrap().reboots += 1;
+    }
+
+    fn reboot_with_flags(&self, flags: u64) {
+        self.0.lock().unwrap().flags.push(flags);
     }
 }
 
@@ -200,7 +206,7 @@ fn the_service_installs_what_is_newer_and_reboots_when_it_may() {
     socket.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.0 200 OK\r\n") && answer.ends_with(&metrics), "{answer}");
     bus.said.lock().unwrap().inhibitor = false;
-    assert_eq!(proxy.reboot(false).unwrap(), r#"{"next":"1.1.0"}"#);
+    assert_eq!(proxy.reboot(false, "").unwrap(), r#"{"next":"1.1.0"}"#);
     until(&world, || bus.said.lock().unwrap().reboots == 1);
     assert_eq!(proxy.phase().unwrap(), "rebooting");
     let history = world.agent("history").ok().stdout;
@@ -213,6 +219,29 @@ fn the_service_installs_what_is_newer_and_reboots_when_it_may() {
     assert_eq!(told, want);
 }
 
+/// What the firmware alone checks goes through the firmware, and keeps all its tries.
+#[test]
+fn a_faster_way_that_a_machine_cant_take_is_the_firmwares() {
+    let world = World::new();
+    world.publish();
+    let variable = world.at("root/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c");
+    fs_err::create_dir_all(variable.parent().unwrap()).unwrap();
+    fs_err::write(variable, [6, 0, 0, 0, 1]).unwrap();
+    let machine = json!({ "reboot": "immediate", "reboot-through": "soft-reboot", "first-check": "0s" });
+    configure(&world, machine);
+    let bus = Bus::start(&world);
+    let (_running, proxy) = bus.service(&world);
+    let error = proxy.reboot(true, "grub").unwrap_err().to_string();
+    assert!(error.contains("\"grub\" is neither firmware, kexec nor soft-reboot"), "{error}");
+    until(&world, || bus.said.lock().unwrap().reboots == 1);
+    assert!(bus.said.lock().unwrap().flags.is_empty());
+    assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.1.0+3.efi\n");
+    let log = fs_err::read_to_string(world.at("log")).unwrap();
+    for way in ["soft-reboot", "kexec"] {
+        assert!(log.contains(&format!("1.1.0 can't be started by {way}: Secure Boot is on")), "{log}");
+    }
+}
+
 #[test]
 fn the_service_does_what_it_is_asked() {
     let world = World::new();
@@ -220,7 +249,7 @@ fn the_service_does_what_it_is_asked() {
     let bus = Bus::start(&world);
     let (running, proxy) = bus.service(&world);
     assert_eq!(proxy.check().unwrap(), r#"{"newer":null,"newest":"1.0.0","running":"1.0.0"}"#);
-    let error = proxy.reboot(false).unwrap_err().to_string();
+    let error = proxy.reboot(false, "").unwrap_err().to_string();
     assert!(error.contains("nothing is installed"), "{error}");
     let error = proxy.rollback().unwrap_err().to_string();
     assert!(error.contains("no other version that has proved to be good"), "{error}");
@@ -276,11 +305,11 @@ fn people_are_told_before_a_reboot_and_have_time_to_leave() {
     let read = std::fs::File::from(terminal).read(&mut screen).unwrap();
     let screen = String::from_utf8_lossy(&screen[..read]).into_owned();
     assert!(screen.contains("This machine reboots into its update 1.1.0 at "), "{screen:?}");
-    proxy.reboot(false).unwrap();
+    proxy.reboot(false, "").unwrap();
     until(&world, || proxy.phase().unwrap() == "waiting");
     assert_eq!(bus.said.lock().unwrap().reboots, 0, "ten minutes are not over");
     bus.said.lock().unwrap().tty = None;
-    proxy.reboot(false).unwrap();
+    proxy.reboot(false, "").unwrap();
     until(&world, || bus.said.lock().unwrap().reboots == 1);
 }
 

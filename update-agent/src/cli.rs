@@ -17,8 +17,9 @@ use crate::client::Client;
 use crate::engine::{How, Outcome};
 use crate::memory::{self, What};
 use crate::ops::{Ops, Places};
+use crate::restart::Through;
 use crate::status::{self, Status};
-use crate::{journal, service};
+use crate::{journal, next_root, service};
 
 /// Exit code of `check` for a newer version.
 const NEWER: u8 = 3;
@@ -77,6 +78,9 @@ enum Command {
         /// Whoever is logged in, whatever inhibits it, whatever a lock server says
         #[arg(long)]
         force: bool,
+        /// What it goes through [default: what the image says]
+        #[arg(long, value_enum, value_name = "WAY")]
+        through: Option<Through>,
     },
     /// Go back to the version in the other slot with the next reboot, and never install the running one again
     Rollback {
@@ -103,6 +107,15 @@ enum Command {
         #[arg(long, value_name = "DIR", env = "RUNTIME_DIRECTORY")]
         runtime: Option<PathBuf>,
     },
+    /// Bless the running version, if it was not systemd-boot that started it; twinhull-bless-boot.service runs this
+    #[command(hide = true)]
+    BlessBoot,
+    /// Make the root of a version for a soft-reboot, or take it away; twinhull-next-root@.service runs this
+    #[command(hide = true)]
+    NextRoot {
+        /// The version's boot entry; without one, there is to be no such root
+        entry: Option<String>,
+    },
     /// Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs
     /// this
     #[command(hide = true)]
@@ -112,10 +125,15 @@ enum Command {
 /// Parses the arguments, runs the command, and says what went wrong.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if !matches!(cli.command, Command::Service { .. }) {
-        journal::to_stderr();
-    }
-    run(&cli).unwrap_or_else(|error| {
+    let log = match cli.command {
+        Command::Service { .. } | Command::BlessBoot => journal::for_a_unit(false),
+        Command::BootFailed => journal::for_a_unit(true),
+        _ => {
+            journal::to_stderr();
+            Ok(())
+        }
+    };
+    log.and_then(|()| run(&cli)).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
@@ -148,10 +166,10 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             let client = service();
             let outcome = cli.update(&ops, client, How { now: *now, finish: true })?;
             if *reboot && matches!(outcome, Outcome::Staged { .. }) {
-                cli.reboot(&ops, false)?;
+                cli.reboot(&ops, false, None)?;
             }
         }
-        Command::Reboot { force } => cli.reboot(&ops, *force)?,
+        Command::Reboot { force, through } => cli.reboot(&ops, *force, *through)?,
         Command::Rollback { reboot } => {
             let answer = match service() {
                 Some(client) => client.roll_back()?,
@@ -190,13 +208,11 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             cli.print(&events, lines)?;
         }
         Command::Service { runtime } => {
-            if systemd_journal_logger::connected_to_journal() {
-                journal::to_journal()?;
-            } else {
-                journal::to_stderr();
-            }
             service::run(ops, runtime.as_deref())?;
         }
+        Command::BlessBoot => ops.bless()?,
+        Command::NextRoot { entry: Some(entry) } => next_root::prepare(&ops, entry)?,
+        Command::NextRoot { entry: None } => next_root::forget()?,
         Command::BootFailed => {
             if ops.boot_failed()? {
                 Cmd::new("systemctl").arg("reboot").output()?;
@@ -247,12 +263,12 @@ impl Cli {
         Ok(outcome)
     }
 
-    fn reboot(&self, ops: &Ops, force: bool) -> Result<()> {
+    fn reboot(&self, ops: &Ops, force: bool, through: Option<Through>) -> Result<()> {
         let client = Client::find(&self.places).context(
             "the service does not run, which knows when a reboot is allowed; start it with \
              `systemctl start twinhull-update`, or reboot with `systemctl reboot`",
         )?;
-        client.reboot(force)?;
+        client.reboot(force, through)?;
         // It decides right after its answer.
         std::thread::sleep(std::time::Duration::from_millis(500));
         let status = Status::read(ops, client.live().ok())?;

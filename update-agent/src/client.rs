@@ -7,6 +7,7 @@ use zbus::proxy::CacheProperties;
 
 use crate::engine::{How, Outcome, Show};
 use crate::ops::{Places, Seen};
+use crate::restart::Through;
 use crate::service;
 use crate::status::{Live, Phase};
 
@@ -23,7 +24,7 @@ trait Update1 {
     fn check(&self) -> zbus::Result<String>;
     fn fetch(&self, now: bool) -> zbus::Result<String>;
     fn apply(&self, now: bool) -> zbus::Result<String>;
-    fn reboot(&self, force: bool) -> zbus::Result<String>;
+    fn reboot(&self, force: bool, through: &str) -> zbus::Result<String>;
     fn rollback(&self) -> zbus::Result<String>;
     fn hold(&self, version: &str) -> zbus::Result<String>;
     fn release(&self, version: &str) -> zbus::Result<String>;
@@ -96,8 +97,8 @@ impl Client {
         })
     }
 
-    pub(crate) fn reboot(&self, force: bool) -> Result<serde_json::Value> {
-        answer(self.proxy.reboot(force))
+    pub(crate) fn reboot(&self, force: bool, through: Option<Through>) -> Result<serde_json::Value> {
+        answer(self.proxy.reboot(force, through.map_or("", Through::name)))
     }
 
     pub(crate) fn roll_back(&self) -> Result<serde_json::Value> {

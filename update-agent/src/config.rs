@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use twinhull_reboot::{Place, Strategy, StrategyText, Zones};
 use twinhull_release::{Envelope, Kind, names};
 
+use crate::restart::Through;
+
 /// Where the image has it.
 pub const PATH: &str = "/usr/lib/twinhull/update/config.json";
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub root: PathBuf,
     /// When to reboot into a version that is installed.
     pub reboot: Strategy,
+    /// What that reboot goes through.
+    pub through: Through,
     /// When to look for something newer.
     pub check: Schedule,
     /// Most bytes a second that are fetched.
@@ -67,6 +71,8 @@ struct Written {
     /// Beside this file unless it is absolute.
     root: PathBuf,
     reboot: Option<StrategyText>,
+    #[serde(default)]
+    reboot_through: Through,
     bandwidth: Option<u64>,
 }
 
@@ -77,6 +83,7 @@ struct Different {
     urls: Option<Vec<String>>,
     channel: Option<String>,
     reboot: Option<StrategyText>,
+    reboot_through: Option<Through>,
     bandwidth: Option<u64>,
     wariness: Option<f64>,
     first_check: Option<SignedDuration>,
@@ -108,6 +115,7 @@ impl Config {
                 let strategy = different.reboot.or(written.reboot).unwrap_or(StrategyText::Manual);
                 Strategy::new(&strategy, &Zones::new(ZONES)).context("reboot")?
             },
+            through: different.reboot_through.unwrap_or(written.reboot_through),
             check: Schedule {
                 first: different.first_check.unwrap_or(SignedDuration::from_mins(5)),
                 every: different.check_every.unwrap_or(SignedDuration::from_hours(1)),

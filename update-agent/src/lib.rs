@@ -15,6 +15,8 @@ pub mod http;
 pub mod journal;
 pub mod machine;
 pub mod memory;
+mod next_root;
 pub mod ops;
+pub mod restart;
 pub mod service;
 pub mod status;

@@ -42,7 +42,7 @@ impl Machine {
             names::is_image(&image) && names::is_version(&version),
             "{image} {version} in /usr/lib/os-release can't be updated; docs/reference/release.md says which names can"
         );
-        let cmdline = text("proc/cmdline")?;
+        let cmdline = twinhull_slots::cmdline(root)?;
         let hash = cmdline.split_ascii_whitespace().filter_map(|w| w.strip_prefix("usrhash=")).next_back();
         let hash =
             hash.context("the kernel's command line has no usrhash=, so nothing says which slot runs")?;

@@ -162,6 +162,19 @@ impl Ops {
         Ok(running.is_none_or(|entry| entry.name.assessment() == Assessment::Blessed))
     }
 
+    /// Says that the running version is good, if it was started by something else than systemd-boot, whose own service does
+    /// it otherwise.
+    pub fn bless(&self) -> Result<()> {
+        let cmdline = twinhull_slots::cmdline(&self.places.root)?;
+        let entry = twinhull_slots::entry_of(&cmdline).context(
+            "the kernel's command line has no twinhull.entry=, so systemd-boot started it; \
+             systemd-bless-boot.service blesses it",
+        )?;
+        let blessed = twinhull_slots::bless(&self.esp()?, entry)?;
+        log::info!("{} is good", blessed.file);
+        Ok(())
+    }
+
     /// Another version that has proved to be good, and whose slot is whole as far as its labels say.
     fn good_other(&self) -> Result<Option<BootFile>> {
         let slots = Slots::read(&self.disk()?, self.machine.arch, &self.machine.image)?;
@@ -268,13 +281,20 @@ impl Ops {
         Ok(())
     }
 
-    /// After a boot that is not healthy: writes down why, and lets boot counting go on with the next try or the version
+    /// After a boot that is not healthy, where boot counting is under way: writes down why, and lets boot counting go on with the next try or the version
     /// before. Without one, a machine that is up is better than one that reboots. Returns whether to reboot.
     pub fn boot_failed(&self) -> Result<bool> {
+        if !twinhull_slots::is_counted(&self.places.root) {
+            log::info!("this version has proved to be good before, or has no counter, so it stays up");
+            return Ok(false);
+        }
         let Machine { image, version, .. } = &self.machine;
         let reason =
             failed_units().unwrap_or_else(|error| format!("its failed units can't be listed: {error:#}"));
-        log::error!("{image} {version} is not healthy, {reason}");
+        log::error!(
+            MESSAGE_ID = journal::UNHEALTHY, TWINHULL_VERSION = version.as_str();
+            "{image} {version} is not healthy, {reason}"
+        );
         let failure = Failure { version: version.clone(), at: now(), reason };
         if let Err(error) = memory::add_failure(&self.places.state, failure) {
             // A version that fills the disk is one to go back from, too.
@@ -313,5 +333,39 @@ fn failed_units() -> Result<String> {
     // The check itself is what brought us here.
     let units = list.lines().filter_map(|line| line.split_whitespace().next());
     let units: Vec<&str> = units.filter(|unit| !unit.starts_with("systemd-boot-check-no-")).collect();
-    Ok(format!("failed units: {}", if units.is_empty() { "-".into() } else { units.join(", ") }))
+    if !units.is_empty() {
+        return Ok(format!("failed units: {}", units.join(", ")));
+    }
+    // Nothing has failed, so something isn't done.
+    let list = Cmd::new("systemctl").args(["list-jobs", "--plain", "--no-legend"]).output()?;
+    let list = String::from_utf8_lossy(&list);
+    Ok(format!("not up in time; still under way: {}", running_jobs(&list)))
+}
+
+/// The units of those jobs that run, of `systemctl list-jobs`: number, unit, type, state. The others wait for them.
+fn running_jobs(list: &str) -> String {
+    let ours = "twinhull-boot-failed.service";
+    let jobs = list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let units: Vec<String> = jobs
+        .filter_map(|job| match job[..] {
+            [_, unit, "start", "running"] if unit != ours => Some(unit.to_owned()),
+            _ => None,
+        })
+        .collect();
+    if units.is_empty() { "-".into() } else { units.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_boot_waits_for_is_what_runs() {
+        let list = "12 multi-user.target start waiting\n\
+                    88 slow.service      start running\n\
+                    90 old.service       stop  running\n\
+                    99 twinhull-boot-failed.service start running\n";
+        assert_eq!(running_jobs(list), "slow.service");
+        assert_eq!(running_jobs(""), "-");
+    }
 }

@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::How;
 use crate::ops::Ops;
+use crate::restart::Through;
 use crate::status::Live;
 
 pub(crate) use bus::NAME;
@@ -28,7 +29,7 @@ pub(crate) use bus::NAME;
 enum Job {
     Check,
     Update(How),
-    Reboot { force: bool },
+    Reboot { force: bool, through: Option<Through> },
     RollBack,
     Hold(Option<String>),
     Release(Option<String>),

@@ -5,6 +5,7 @@
 //! copy, [`Slots`] knows what each slot holds, which one runs and which one may be written, [`SlotWriter`] fills one,
 //! and boot files are kept on an [`Esp`]. Disk and ESP are traits: the tests cut the power at every write.
 
+mod assess;
 #[cfg(test)]
 mod cuts;
 mod device;
@@ -24,11 +25,14 @@ mod slots;
 mod update;
 mod writer;
 
+pub use assess::{
+    CMDLINE, ENTRY, bless, cmdline, count_try, counted, entry_of, give_back, is_counted, use_up,
+};
 pub use device::{Device, Disk};
 pub use error::{Error, Result};
 pub use esp::{Esp, EspDir, EspFile};
 pub use gpt::{Damage, Gpt};
-pub use menu::{BootFile, TRIES, boot_files, remove_entry, use_up};
+pub use menu::{BootFile, TRIES, boot_files, remove_entry};
 pub use name::{Assessment, EntryName, check_id, check_version};
 pub use slots::{Slot, Slots, State};
 pub use update::{Update, staged};

@@ -126,20 +126,6 @@ pub fn remove_entry(esp: &(impl Esp + ?Sized), entry: &BootFile) -> Result<()> {
     remove(esp, &[entry])
 }
 
-/// Takes all tries from an entry, blessed or not: systemd-boot starts it only when there is nothing better.
-///
-/// Returns [`Error::Esp`].
-pub fn use_up(esp: &(impl Esp + ?Sized), entry: &BootFile) -> Result<BootFile> {
-    let done = entry.name.counter.map_or(0, |(_, done)| done);
-    let name = EntryName { counter: Some((0, done)), ..entry.name.clone() };
-    let file = name.to_string();
-    if file != entry.file {
-        esp.rename(&entry.file, &file).map_err(failed(&entry.file, "renamed"))?;
-        esp.sync().map_err(failed(&file, "flushed"))?;
-    }
-    Ok(BootFile { file, len: entry.len, name })
-}
-
 /// Makes the boot entry of an image from its UKI. Until the last step there is only a file that isn't an entry.
 ///
 /// Returns [`Error::Source`], [`Error::WrongLength`], [`Error::WrongDigest`] and [`Error::Esp`].

@@ -37,6 +37,9 @@ pub struct Updates {
     /// When to reboot.
     #[serde(default)]
     pub reboot: Reboot,
+    /// What a reboot goes through.
+    #[serde(default)]
+    pub reboot_through: Through,
     /// Reboot windows; without any, it is always open.
     #[serde(default)]
     pub windows: Vec<String>,
@@ -81,6 +84,19 @@ pub enum Reboot {
     Immediate,
     /// When somebody does it.
     Manual,
+}
+
+/// `updates.reboot-through:`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Through {
+    /// The firmware.
+    #[default]
+    Firmware,
+    /// From kernel to kernel where that can be.
+    Kexec,
+    /// With the kernel that runs where that can be.
+    SoftReboot,
 }
 
 /// `image:`

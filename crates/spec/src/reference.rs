@@ -44,6 +44,7 @@ updates:
   root: keys/1.root.json
   channel: stable
   reboot: immediate
+  reboot-through: soft-reboot
   windows: [Sat Sun 02:00 3h]
   time-zone: Europe/Berlin
   fleet-lock:

@@ -373,6 +373,11 @@ fn updates() {
         ("one text", "root: r\n  urls: http://a", (5, 9, WrongType, "expected a list", "")),
         ("alias", "root: r\n  url: ['http://a']", (5, 3, UnknownKey, "\"url\"", "`urls`")),
         ("channel", "root: r\n  urls: ['http://a']\n  channel: a.b", (6, 12, BadValue, "a dot", "")),
+        (
+            "through",
+            "root: r\n  urls: ['http://a']\n  reboot-through: fast",
+            (6, 19, UnknownValue, "", "`kexec`"),
+        ),
         ("reboot", "root: r\n  urls: ['http://a']\n  reboot: never", (6, 11, UnknownValue, "", "`manual`")),
         (
             "day",

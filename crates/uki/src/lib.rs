@@ -7,7 +7,7 @@ mod error;
 mod pe;
 
 pub use error::{Error, Result};
-pub use pe::{Machine, Section, build, machine, section, section_places, sections};
+pub use pe::{Machine, Section, build, machine, section, section_places, section_table, sections};
 
 /// Machine that a Linux kernel image is for, read from its EFI stub's PE header.
 ///

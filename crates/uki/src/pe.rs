@@ -101,22 +101,28 @@ pub fn machine(role: &'static str, data: &[u8]) -> Result<Machine> {
 ///
 /// Returns [`Error::NotPe`], also when a section lies outside the file.
 pub fn sections(role: &'static str, data: &[u8]) -> Result<Vec<Section>> {
-    parse(role, data)?
-        .sections
-        .iter()
-        .map(|header| {
-            let name = String::from_utf8_lossy(header.raw_name()).into_owned();
-            let offset = header.pointer_to_raw_data.get(LE) as usize;
-            let size = header.virtual_size.get(LE).min(header.size_of_raw_data.get(LE)) as usize;
-            if offset.checked_add(size).is_none_or(|end| end > data.len()) {
-                return Err(Error::NotPe {
-                    role,
-                    reason: format!("section {name} at offset {offset} ends behind the end of the file"),
-                });
-            }
-            Ok(Section { name, offset, size })
-        })
-        .collect()
+    let sections = section_table(role, data)?;
+    for Section { name, offset, size } in &sections {
+        if offset.checked_add(*size).is_none_or(|end| end > data.len()) {
+            return Err(Error::NotPe {
+                role,
+                reason: format!("section {name} at offset {offset} ends behind the end of the file"),
+            });
+        }
+    }
+    Ok(sections)
+}
+
+/// All sections in a file that begins with `head`, in table order, whether the file has them or not.
+///
+/// Returns [`Error::NotPe`], also when `head` ends before the section table.
+pub fn section_table(role: &'static str, head: &[u8]) -> Result<Vec<Section>> {
+    let section = |header: &pe::ImageSectionHeader| Section {
+        name: String::from_utf8_lossy(header.raw_name()).into_owned(),
+        offset: header.pointer_to_raw_data.get(LE) as usize,
+        size: header.virtual_size.get(LE).min(header.size_of_raw_data.get(LE)) as usize,
+    };
+    Ok(parse(role, head)?.sections.iter().map(section).collect())
 }
 
 /// Byte offset and length, with padding, of all sections in a file that begins with `head`, whether the file has them or

@@ -33,6 +33,7 @@ pub(super) fn add(spec: &Spec, base: &Path, tree: &Tree, overlay: &mut Tree) -> 
     );
     let mut config = json!({
         "urls": updates.urls, "channel": updates.channel, "root": ROOT, "reboot": strategy(updates),
+        "reboot-through": updates.reboot_through,
     });
     if let Some(bandwidth) = &updates.bandwidth {
         let bandwidth = size::parse(bandwidth).map_err(anyhow::Error::msg).context("updates.bandwidth")?;

@@ -11,6 +11,7 @@ use zbus::object_server::SignalEmitter;
 use super::{Job, Request, Shared};
 use crate::engine::How;
 use crate::machine::Machine;
+use crate::restart::Through;
 use crate::status::Live;
 
 /// The service's name on the bus.
@@ -56,9 +57,16 @@ impl Update1 {
         self.ask(Job::Update(How { now, finish: true })).await
     }
 
-    /// Reboots into what is installed, outside of reboot windows as well; with `force` whoever is logged in.
-    async fn reboot(&self, force: bool) -> fdo::Result<String> {
-        self.ask(Job::Reboot { force }).await
+    /// Reboots into what is installed, outside of reboot windows as well; with `force` whoever is logged in. `through` is
+    /// `firmware`, `kexec`, `soft-reboot`, or empty for what the image says.
+    async fn reboot(&self, force: bool, through: String) -> fdo::Result<String> {
+        let through = match through.as_str() {
+            "" => None,
+            name => Some(Through::parse(name).ok_or_else(|| {
+                fdo::Error::InvalidArgs(format!("{name:?} is neither firmware, kexec nor soft-reboot"))
+            })?),
+        };
+        self.ask(Job::Reboot { force, through }).await
     }
 
     /// Goes back to the version in the other slot with the next reboot.

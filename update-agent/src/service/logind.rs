@@ -10,6 +10,13 @@ use twinhull_reboot::{Inhibitor, Session};
 use zbus::blocking::Connection;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
+use crate::restart::Through;
+
+/// `SD_LOGIND_REBOOT_VIA_KEXEC` (org.freedesktop.login1(5)).
+const VIA_KEXEC: u64 = 1 << 1;
+/// `SD_LOGIND_SOFT_REBOOT`.
+const SOFT_REBOOT: u64 = 1 << 2;
+
 /// Most sessions that are asked about: each is a question.
 const MOST: usize = 256;
 
@@ -28,6 +35,7 @@ trait Manager {
     fn list_inhibitors(&self) -> zbus::Result<Vec<Inhibits>>;
     fn list_sessions(&self) -> zbus::Result<Vec<LoggedIn>>;
     fn reboot(&self, interactive: bool) -> zbus::Result<()>;
+    fn reboot_with_flags(&self, flags: u64) -> zbus::Result<()>;
 }
 
 /// logind, over the bus.
@@ -85,9 +93,14 @@ impl Logind {
         })
     }
 
-    /// Reboots. It has begun when this returns.
-    pub(super) fn reboot(&self) -> zbus::Result<()> {
-        ManagerProxy::new(&self.connection)?.reboot(false)
+    /// Reboots into what is there for that. It has begun when this returns.
+    pub(super) fn reboot(&self, through: Through) -> zbus::Result<()> {
+        let manager = ManagerProxy::new(&self.connection)?;
+        match through {
+            Through::Firmware => manager.reboot(false),
+            Through::Kexec => manager.reboot_with_flags(VIA_KEXEC),
+            Through::SoftReboot => manager.reboot_with_flags(SOFT_REBOOT),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::engine::{How, Outcome};
 use crate::journal;
 use crate::memory::{self, Memory, What};
 use crate::ops::Ops;
+use crate::restart::{self, Ready, Through};
 use crate::status::Phase;
 
 /// Between two looks at what can't be waited for: clocks, logins, boot assessment.
@@ -43,6 +44,8 @@ pub(super) struct Worker {
     warned: Option<Timestamp>,
     /// How much somebody wants the reboot.
     urge: Urge,
+    /// What somebody wants the reboot to go through.
+    through: Option<Through>,
     /// What the journal was told last about a reboot that waits.
     told: String,
 }
@@ -65,6 +68,7 @@ impl Worker {
             failures: 0,
             warned: None,
             urge: Urge::None,
+            through: None,
             told: String::new(),
         })
     }
@@ -155,7 +159,7 @@ impl Worker {
         loop {
             let now = Timestamp::now();
             let Some(entry) = self.ops.next()? else {
-                (self.warned, self.urge) = (None, Urge::None);
+                (self.warned, self.urge, self.through) = (None, Urge::None, None);
                 self.lock.not_now(None);
                 self.bus.say(|live| {
                     live.next.clear();
@@ -235,20 +239,45 @@ impl Worker {
 
     fn reboot(&mut self, entry: &BootFile, now: Timestamp) -> Result<Timestamp> {
         let version = &entry.name.version;
-        Memory::set_rebooted_for(&self.ops.places.state, &entry.file)?;
+        let ready = self.prepare(entry);
+        let file = ready.as_ref().map_or(&entry.file, |ready| &ready.entry.file);
+        Memory::set_rebooted_for(&self.ops.places.state, file)?;
         self.ops.note(What::Rebooted, version);
+        let through = ready.as_ref().map_or(Through::Firmware, |ready| ready.through);
         log::info!(
-            MESSAGE_ID = journal::REBOOTING, TWINHULL_VERSION = version.as_str();
+            MESSAGE_ID = journal::REBOOTING, TWINHULL_VERSION = version.as_str(), TWINHULL_THROUGH = through.name();
             "rebooting into {version}"
         );
         let why = format!("Rebooting into {version}.");
         self.say(Phase::Rebooting, why);
-        if let Err(error) = self.logind.reboot() {
+        if let Err(error) = self.logind.reboot(through) {
             Memory::forget_reboot(&self.ops.places.state)?;
+            if let Some(ready) = ready {
+                restart::undo(&self.ops, &ready)?;
+            }
             bail!("the machine can't be rebooted: {error}");
         }
         // It ends this program soon.
         Ok(later(now, SignedDuration::from_mins(10)))
+    }
+
+    /// Makes `entry` ready for a faster way than the firmware's, if there is to be one and this machine can.
+    fn prepare(&self, entry: &BootFile) -> Option<Ready> {
+        let ways: &[Through] = match self.through.unwrap_or(self.config.through) {
+            Through::Firmware => &[],
+            Through::Kexec => &[Through::Kexec],
+            Through::SoftReboot => &[Through::SoftReboot, Through::Kexec],
+        };
+        for way in ways {
+            match restart::prepare(&self.ops, entry, *way) {
+                Ok(ready) => return Some(ready),
+                Err(error) => log::warn!(
+                    MESSAGE_ID = journal::SLOWER, TWINHULL_VERSION = entry.name.version.as_str();
+                    "{} can't be started by {}: {error:#}", entry.name.version, way.name()
+                ),
+            }
+        }
+        None
     }
 
     fn serve(&mut self, job: &Job) -> Result<String> {
@@ -269,12 +298,13 @@ impl Worker {
                 }
                 serde_json::to_value(self.update(*how)?)?
             }
-            Job::Reboot { force } => {
+            Job::Reboot { force, through } => {
                 let next = self
                     .ops
                     .next()?
                     .context("nothing is installed that the machine could be rebooted for")?;
                 self.urge = if *force { Urge::Forced } else { Urge::Asked };
+                self.through = *through;
                 json!({ "next": next.name.version })
             }
             Job::RollBack => json!({ "next": self.ops.roll_back()? }),

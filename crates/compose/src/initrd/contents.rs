@@ -153,7 +153,6 @@ pub(super) const DLOPEN_FEATURES: &[&str] = &["blkid", "cryptsetup", "fdisk", "k
 /// Not 60-block.rules: with it udev watches every disk for writers, and looks at all its partitions again once
 /// systemd-repart has added one, while it is being mounted.
 pub(super) const FILES: &[&str] = &[
-    "/usr/lib/os-release",
     "/usr/lib/repart.d",
     "/usr/lib/udev/rules.d/50-udev-default.rules",
     "/usr/lib/udev/rules.d/55-dm.rules",

@@ -75,6 +75,7 @@ pub fn make(os: &Tree, options: &Options) -> Result<Tree> {
     modules::add(os, &mut initrd.tree, options)?;
     initrd.tree.insert("init", Node::symlink("usr/lib/systemd/systemd"))?;
     initrd.tree.insert("etc/machine-id", Node::file(""))?;
+    initrd.release()?;
     initrd.tree.insert("etc/initrd-release", Node::symlink("../usr/lib/os-release"))?;
     initrd.tree.insert("etc/hostname", Node::file("initrd\n"))?;
     initrd.tree.insert(
@@ -153,6 +154,15 @@ impl Initrd<'_> {
             self.elf.check_libc(program)?;
         }
         Ok(())
+    }
+
+    /// os-release without the image's version: two versions with the same programs in their initrds have the same initrd,
+    /// so a machine can go from one to the other with the kernel that runs.
+    fn release(&mut self) -> Result<()> {
+        let text = self.os.read_text("/usr/lib/os-release")?;
+        let kept: String =
+            text.lines().filter(|l| !l.starts_with("IMAGE_VERSION=")).map(|l| format!("{l}\n")).collect();
+        Ok(self.tree.insert("usr/lib/os-release", Node::file(kept))?)
     }
 
     /// Only the users and groups that udev rules and units of the initrd name.

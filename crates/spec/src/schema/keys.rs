@@ -86,6 +86,13 @@ static UPDATES: &[Key] = &[
         docs: "When it reboots into a version that is installed.",
     },
     Key {
+        name: "reboot-through",
+        aka: &["through", "kexec", "reboot-mode"],
+        default: Value("firmware"),
+        kind: Kind::Choice(THROUGH),
+        docs: "What that reboot goes through.",
+    },
+    Key {
         name: "windows",
         aka: &["window", "maintenance", "reboot-windows"],
         default: Derived("any time"),
@@ -401,6 +408,21 @@ static PROFILES: &[Choice] = &[
     Choice { name: "virtio", aka: &["qemu", "kvm", "vm"], docs: "virtio only" },
     Choice { name: "cloud", aka: &["clouds", "aws", "azure", "gcp"], docs: "every cloud Twinhull knows" },
     Choice { name: "bare-metal", aka: &["metal", "baremetal", "hardware"], docs: "real machines too" },
+];
+
+static THROUGH: &[Choice] = &[
+    Choice { name: "firmware", aka: &["bios", "uefi", "cold"], docs: "as if the machine were switched on" },
+    Choice {
+        name: "kexec",
+        aka: &["kernel", "fast", "warm"],
+        docs: "the new kernel is started by the running one, which saves the time the firmware takes; through the \
+               firmware where that can't be, such as with Secure Boot",
+    },
+    Choice {
+        name: "soft-reboot",
+        aka: &["soft", "userspace"],
+        docs: "the running kernel stays if the new version has the same kernel, initrd and command line; or else as `kexec`",
+    },
 ];
 
 static REBOOTS: &[Choice] = &[
