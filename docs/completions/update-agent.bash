@@ -19,6 +19,9 @@ _update__agent() {
             update__agent,apply)
                 cmd="update__agent__subcmd__apply"
                 ;;
+            update__agent,bless-boot)
+                cmd="update__agent__subcmd__bless__subcmd__boot"
+                ;;
             update__agent,boot-failed)
                 cmd="update__agent__subcmd__boot__subcmd__failed"
                 ;;
@@ -36,6 +39,9 @@ _update__agent() {
                 ;;
             update__agent,hold)
                 cmd="update__agent__subcmd__hold"
+                ;;
+            update__agent,next-root)
+                cmd="update__agent__subcmd__next__subcmd__root"
                 ;;
             update__agent,reboot)
                 cmd="update__agent__subcmd__reboot"
@@ -58,6 +64,9 @@ _update__agent() {
             update__agent__subcmd__help,apply)
                 cmd="update__agent__subcmd__help__subcmd__apply"
                 ;;
+            update__agent__subcmd__help,bless-boot)
+                cmd="update__agent__subcmd__help__subcmd__bless__subcmd__boot"
+                ;;
             update__agent__subcmd__help,boot-failed)
                 cmd="update__agent__subcmd__help__subcmd__boot__subcmd__failed"
                 ;;
@@ -75,6 +84,9 @@ _update__agent() {
                 ;;
             update__agent__subcmd__help,hold)
                 cmd="update__agent__subcmd__help__subcmd__hold"
+                ;;
+            update__agent__subcmd__help,next-root)
+                cmd="update__agent__subcmd__help__subcmd__next__subcmd__root"
                 ;;
             update__agent__subcmd__help,reboot)
                 cmd="update__agent__subcmd__help__subcmd__reboot"
@@ -98,7 +110,7 @@ _update__agent() {
 
     case "${cmd}" in
         update__agent)
-            opts="-h -V --config --machine-config --state --disk --esp --root --json --help --version status check fetch apply update reboot rollback hold release history service boot-failed help"
+            opts="-h -V --config --machine-config --state --disk --esp --root --json --help --version status check fetch apply update reboot rollback hold release history service bless-boot next-root boot-failed help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -137,6 +149,44 @@ _update__agent() {
             ;;
         update__subcmd__agent__subcmd__apply)
             opts="-h --now --reboot --config --machine-config --state --disk --esp --root --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine-config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --esp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        update__subcmd__agent__subcmd__bless__subcmd__boot)
+            opts="-h --config --machine-config --state --disk --esp --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -288,7 +338,7 @@ _update__agent() {
             return 0
             ;;
         update__subcmd__agent__subcmd__help)
-            opts="status check fetch apply reboot rollback hold release history service boot-failed help"
+            opts="status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -302,6 +352,20 @@ _update__agent() {
             return 0
             ;;
         update__subcmd__agent__subcmd__help__subcmd__apply)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        update__subcmd__agent__subcmd__help__subcmd__bless__subcmd__boot)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -386,6 +450,20 @@ _update__agent() {
             return 0
             ;;
         update__subcmd__agent__subcmd__help__subcmd__hold)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        update__subcmd__agent__subcmd__help__subcmd__next__subcmd__root)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -545,13 +623,55 @@ _update__agent() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        update__subcmd__agent__subcmd__reboot)
-            opts="-h --force --config --machine-config --state --disk --esp --root --json --help"
+        update__subcmd__agent__subcmd__next__subcmd__root)
+            opts="-h --config --machine-config --state --disk --esp --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine-config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --esp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        update__subcmd__agent__subcmd__reboot)
+            opts="-h --force --through --config --machine-config --state --disk --esp --root --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --through)
+                    COMPREPLY=($(compgen -W "firmware kexec soft-reboot" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

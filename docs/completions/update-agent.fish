@@ -44,6 +44,8 @@ complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "hold" -d 
 complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "release" -d 'Undo `hold`; a version that was given up gets new tries'
 complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "history" -d 'Show what happened'
 complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "service" -d 'Look for newer versions and install them until somebody ends it; twinhull-update.service runs this'
+complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "bless-boot" -d 'Bless the running version, if it was not systemd-boot that started it; twinhull-bless-boot.service runs this'
+complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "next-root" -d 'Make the root of a version for a soft-reboot, or take it away; twinhull-next-root@.service runs this'
 complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "boot-failed" -d 'Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs this'
 complete -c update-agent -n "__fish_update_agent_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c update-agent -n "__fish_update_agent_using_subcommand status" -l config -d 'What to follow' -r -F
@@ -92,6 +94,9 @@ complete -c update-agent -n "__fish_update_agent_using_subcommand update" -l now
 complete -c update-agent -n "__fish_update_agent_using_subcommand update" -l reboot -d 'Then reboot as `update-agent reboot` does'
 complete -c update-agent -n "__fish_update_agent_using_subcommand update" -l json -d 'Print the result as JSON on standard output'
 complete -c update-agent -n "__fish_update_agent_using_subcommand update" -s h -l help -d 'Print help'
+complete -c update-agent -n "__fish_update_agent_using_subcommand reboot" -l through -d 'What it goes through [default: what the image says]' -r -f -a "firmware\t'The machine\'s firmware, as when it is switched on'
+kexec\t'From kernel to kernel; through the firmware where that can\'t be'
+soft-reboot\t'With the kernel that runs, if the new version has the same one; or else as `kexec`'"
 complete -c update-agent -n "__fish_update_agent_using_subcommand reboot" -l config -d 'What to follow' -r -F
 complete -c update-agent -n "__fish_update_agent_using_subcommand reboot" -l machine-config -d 'What is different on this machine' -r -F
 complete -c update-agent -n "__fish_update_agent_using_subcommand reboot" -l state -d 'What is remembered' -r -F
@@ -100,7 +105,7 @@ complete -c update-agent -n "__fish_update_agent_using_subcommand reboot" -l esp
 complete -c update-agent -n "__fish_update_agent_using_subcommand reboot" -l root -d 'The machine\'s root, for tests' -r -F
 complete -c update-agent -n "__fish_update_agent_using_subcommand reboot" -l force -d 'Whoever is logged in, whatever inhibits it, whatever a lock server says'
 complete -c update-agent -n "__fish_update_agent_using_subcommand reboot" -l json -d 'Print the result as JSON on standard output'
-complete -c update-agent -n "__fish_update_agent_using_subcommand reboot" -s h -l help -d 'Print help'
+complete -c update-agent -n "__fish_update_agent_using_subcommand reboot" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c update-agent -n "__fish_update_agent_using_subcommand rollback" -l config -d 'What to follow' -r -F
 complete -c update-agent -n "__fish_update_agent_using_subcommand rollback" -l machine-config -d 'What is different on this machine' -r -F
 complete -c update-agent -n "__fish_update_agent_using_subcommand rollback" -l state -d 'What is remembered' -r -F
@@ -143,6 +148,22 @@ complete -c update-agent -n "__fish_update_agent_using_subcommand service" -l es
 complete -c update-agent -n "__fish_update_agent_using_subcommand service" -l root -d 'The machine\'s root, for tests' -r -F
 complete -c update-agent -n "__fish_update_agent_using_subcommand service" -l json -d 'Print the result as JSON on standard output'
 complete -c update-agent -n "__fish_update_agent_using_subcommand service" -s h -l help -d 'Print help'
+complete -c update-agent -n "__fish_update_agent_using_subcommand bless-boot" -l config -d 'What to follow' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand bless-boot" -l machine-config -d 'What is different on this machine' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand bless-boot" -l state -d 'What is remembered' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand bless-boot" -l disk -d 'The disk with the slots [default: the one the running slot is on]' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand bless-boot" -l esp -d 'Where the ESP is mounted' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand bless-boot" -l root -d 'The machine\'s root, for tests' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand bless-boot" -l json -d 'Print the result as JSON on standard output'
+complete -c update-agent -n "__fish_update_agent_using_subcommand bless-boot" -s h -l help -d 'Print help'
+complete -c update-agent -n "__fish_update_agent_using_subcommand next-root" -l config -d 'What to follow' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand next-root" -l machine-config -d 'What is different on this machine' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand next-root" -l state -d 'What is remembered' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand next-root" -l disk -d 'The disk with the slots [default: the one the running slot is on]' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand next-root" -l esp -d 'Where the ESP is mounted' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand next-root" -l root -d 'The machine\'s root, for tests' -r -F
+complete -c update-agent -n "__fish_update_agent_using_subcommand next-root" -l json -d 'Print the result as JSON on standard output'
+complete -c update-agent -n "__fish_update_agent_using_subcommand next-root" -s h -l help -d 'Print help'
 complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -l config -d 'What to follow' -r -F
 complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -l machine-config -d 'What is different on this machine' -r -F
 complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -l state -d 'What is remembered' -r -F
@@ -151,15 +172,17 @@ complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -
 complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -l root -d 'The machine\'s root, for tests' -r -F
 complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -l json -d 'Print the result as JSON on standard output'
 complete -c update-agent -n "__fish_update_agent_using_subcommand boot-failed" -s h -l help -d 'Print help'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "status" -d 'Show slots, boot entries, the last check, and what the service is doing'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "check" -d 'Look for a newer version, without changing anything'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "fetch" -d 'Fetch a newer version into the other slot, and make nothing boot it'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "apply" -d 'Install a newer version into the other slot; the machine boots it next'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "reboot" -d 'Reboot into what is installed: now instead of in the next window, once nobody is logged in, no program inhibits it and the lock server agrees'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "rollback" -d 'Go back to the version in the other slot with the next reboot, and never install the running one again'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "hold" -d 'Don\'t install a version, or any'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "release" -d 'Undo `hold`; a version that was given up gets new tries'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "history" -d 'Show what happened'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "service" -d 'Look for newer versions and install them until somebody ends it; twinhull-update.service runs this'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "boot-failed" -d 'Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs this'
-complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service boot-failed help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "status" -d 'Show slots, boot entries, the last check, and what the service is doing'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "check" -d 'Look for a newer version, without changing anything'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "fetch" -d 'Fetch a newer version into the other slot, and make nothing boot it'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "apply" -d 'Install a newer version into the other slot; the machine boots it next'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "reboot" -d 'Reboot into what is installed: now instead of in the next window, once nobody is logged in, no program inhibits it and the lock server agrees'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "rollback" -d 'Go back to the version in the other slot with the next reboot, and never install the running one again'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "hold" -d 'Don\'t install a version, or any'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "release" -d 'Undo `hold`; a version that was given up gets new tries'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "history" -d 'Show what happened'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "service" -d 'Look for newer versions and install them until somebody ends it; twinhull-update.service runs this'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "bless-boot" -d 'Bless the running version, if it was not systemd-boot that started it; twinhull-bless-boot.service runs this'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "next-root" -d 'Make the root of a version for a soft-reboot, or take it away; twinhull-next-root@.service runs this'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "boot-failed" -d 'Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs this'
+complete -c update-agent -n "__fish_update_agent_using_subcommand help; and not __fish_seen_subcommand_from status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -108,6 +108,9 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (reboot)
 _arguments "${_arguments_options[@]}" : \
+'--through=[What it goes through \[default\: what the image says\]]:WAY:((firmware\:"The machine'\''s firmware, as when it is switched on"
+kexec\:"From kernel to kernel; through the firmware where that can'\''t be"
+soft-reboot\:"With the kernel that runs, if the new version has the same one; or else as \`kexec\`"))' \
 '--config=[What to follow]:FILE:_files' \
 '--machine-config=[What is different on this machine]:FILE:_files' \
 '--state=[What is remembered]:DIR:_files' \
@@ -116,8 +119,8 @@ _arguments "${_arguments_options[@]}" : \
 '--root=[The machine'\''s root, for tests]:DIR:_files' \
 '--force[Whoever is logged in, whatever inhibits it, whatever a lock server says]' \
 '--json[Print the result as JSON on standard output]' \
-'-h[Print help]' \
-'--help[Print help]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
 (rollback)
@@ -189,6 +192,33 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 && ret=0
 ;;
+(bless-boot)
+_arguments "${_arguments_options[@]}" : \
+'--config=[What to follow]:FILE:_files' \
+'--machine-config=[What is different on this machine]:FILE:_files' \
+'--state=[What is remembered]:DIR:_files' \
+'--disk=[The disk with the slots \[default\: the one the running slot is on\]]:DISK:_files' \
+'--esp=[Where the ESP is mounted]:DIR:_files' \
+'--root=[The machine'\''s root, for tests]:DIR:_files' \
+'--json[Print the result as JSON on standard output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(next-root)
+_arguments "${_arguments_options[@]}" : \
+'--config=[What to follow]:FILE:_files' \
+'--machine-config=[What is different on this machine]:FILE:_files' \
+'--state=[What is remembered]:DIR:_files' \
+'--disk=[The disk with the slots \[default\: the one the running slot is on\]]:DISK:_files' \
+'--esp=[Where the ESP is mounted]:DIR:_files' \
+'--root=[The machine'\''s root, for tests]:DIR:_files' \
+'--json[Print the result as JSON on standard output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'::entry -- The version'\''s boot entry; without one, there is to be no such root:_default' \
+&& ret=0
+;;
 (boot-failed)
 _arguments "${_arguments_options[@]}" : \
 '--config=[What to follow]:FILE:_files' \
@@ -254,6 +284,14 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(bless-boot)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(next-root)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (boot-failed)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -285,6 +323,8 @@ _update-agent_commands() {
 'release:Undo \`hold\`; a version that was given up gets new tries' \
 'history:Show what happened' \
 'service:Look for newer versions and install them until somebody ends it; twinhull-update.service runs this' \
+'bless-boot:Bless the running version, if it was not systemd-boot that started it; twinhull-bless-boot.service runs this' \
+'next-root:Make the root of a version for a soft-reboot, or take it away; twinhull-next-root@.service runs this' \
 'boot-failed:Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs this' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -294,6 +334,11 @@ _update-agent_commands() {
 _update-agent__subcmd__apply_commands() {
     local commands; commands=()
     _describe -t commands 'update-agent apply commands' commands "$@"
+}
+(( $+functions[_update-agent__subcmd__bless-boot_commands] )) ||
+_update-agent__subcmd__bless-boot_commands() {
+    local commands; commands=()
+    _describe -t commands 'update-agent bless-boot commands' commands "$@"
 }
 (( $+functions[_update-agent__subcmd__boot-failed_commands] )) ||
 _update-agent__subcmd__boot-failed_commands() {
@@ -323,6 +368,8 @@ _update-agent__subcmd__help_commands() {
 'release:Undo \`hold\`; a version that was given up gets new tries' \
 'history:Show what happened' \
 'service:Look for newer versions and install them until somebody ends it; twinhull-update.service runs this' \
+'bless-boot:Bless the running version, if it was not systemd-boot that started it; twinhull-bless-boot.service runs this' \
+'next-root:Make the root of a version for a soft-reboot, or take it away; twinhull-next-root@.service runs this' \
 'boot-failed:Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs this' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -332,6 +379,11 @@ _update-agent__subcmd__help_commands() {
 _update-agent__subcmd__help__subcmd__apply_commands() {
     local commands; commands=()
     _describe -t commands 'update-agent help apply commands' commands "$@"
+}
+(( $+functions[_update-agent__subcmd__help__subcmd__bless-boot_commands] )) ||
+_update-agent__subcmd__help__subcmd__bless-boot_commands() {
+    local commands; commands=()
+    _describe -t commands 'update-agent help bless-boot commands' commands "$@"
 }
 (( $+functions[_update-agent__subcmd__help__subcmd__boot-failed_commands] )) ||
 _update-agent__subcmd__help__subcmd__boot-failed_commands() {
@@ -362,6 +414,11 @@ _update-agent__subcmd__help__subcmd__history_commands() {
 _update-agent__subcmd__help__subcmd__hold_commands() {
     local commands; commands=()
     _describe -t commands 'update-agent help hold commands' commands "$@"
+}
+(( $+functions[_update-agent__subcmd__help__subcmd__next-root_commands] )) ||
+_update-agent__subcmd__help__subcmd__next-root_commands() {
+    local commands; commands=()
+    _describe -t commands 'update-agent help next-root commands' commands "$@"
 }
 (( $+functions[_update-agent__subcmd__help__subcmd__reboot_commands] )) ||
 _update-agent__subcmd__help__subcmd__reboot_commands() {
@@ -397,6 +454,11 @@ _update-agent__subcmd__history_commands() {
 _update-agent__subcmd__hold_commands() {
     local commands; commands=()
     _describe -t commands 'update-agent hold commands' commands "$@"
+}
+(( $+functions[_update-agent__subcmd__next-root_commands] )) ||
+_update-agent__subcmd__next-root_commands() {
+    local commands; commands=()
+    _describe -t commands 'update-agent next-root commands' commands "$@"
 }
 (( $+functions[_update-agent__subcmd__reboot_commands] )) ||
 _update-agent__subcmd__reboot_commands() {

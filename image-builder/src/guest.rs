@@ -29,8 +29,11 @@ const PROGRAMS: &[(&str, &str)] = &[
 const UPDATES: &[(&str, &str)] = &[("update-agent", "bin")];
 
 /// Its services, and what wants them.
-const WANTED: &[(&str, &str)] =
-    &[("multi-user.target", "twinhull-update.service"), ("basic.target", "twinhull-bless-boot.service")];
+const WANTED: &[(&str, &str)] = &[
+    ("multi-user.target", "twinhull-update.service"),
+    ("basic.target", "twinhull-bless-boot.service"),
+    ("sysinit.target", "twinhull-soft-rebooted.service"),
+];
 
 /// What the system bus has to know of the update agent, below /usr/share/dbus-1.
 const BUS: &[(&str, &str)] = &[

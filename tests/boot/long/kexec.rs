@@ -56,9 +56,10 @@ fn a_kernel_is_started_by_the_one_before() {
 /// On the real root, and never over.
 const HANGING: &str = "[Service]\nType=oneshot\nExecStart=sleep infinity\n";
 
-/// As [`SCRIPT`]. A soft-reboot keeps the kernel, and so its boot id.
+/// As [`SCRIPT`]. A soft-reboot keeps the kernel, and so its boot id. systemd says once for each kernel that it is up, so
+/// `is-system-running --wait` would wait for ever.
 const SOFTLY: &str = r#"
-state=$(systemctl is-system-running --wait)
+until state=$(systemctl is-system-running); [ $state != starting -a $state != initializing ]; do sleep 1; done
 . /usr/lib/os-release
 boot=$(cat /proc/sys/kernel/random/boot_id)
 [ $IMAGE_VERSION = 1 ] && echo $boot >/var/lib/boot_id
