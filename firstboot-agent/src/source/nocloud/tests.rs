@@ -2,14 +2,14 @@
 
 use super::*;
 
-fn seed(meta: &str, network: Option<&str>) -> Result<NoCloud> {
+fn seed(meta: &str, network: Option<&str>) -> Result<Found> {
     let seed = Seed {
         place: "test/".into(),
         meta_data: meta.as_bytes().to_vec(),
         network_config: network.map(|t| t.as_bytes().to_vec()),
         ..Seed::default()
     };
-    NoCloud::parse(seed, &[])
+    parse(seed, &[])
 }
 
 #[test]
@@ -20,9 +20,9 @@ fn seeds() {
     )
     .unwrap();
     assert_eq!(found.machine().summary(), "instance i-1, host name boxy, 1 key, 1 interface");
-    assert_eq!(found.notes(), [""; 0]);
+    assert_eq!(found.notes, [""; 0]);
     let json = seed("{\"instance-id\": \"i-1\", \"hostname\": \"a b\"}", Some("[")).unwrap();
-    assert_eq!((json.instance_id(), json.notes().len()), (Some("i-1".into()), 2));
+    assert_eq!((json.instance_id.as_deref(), json.notes.len()), (Some("i-1"), 2));
     for (meta, want) in [
         ("", "test/meta-data: `instance-id` is missing"),
         ("instance-id: ''", "`instance-id` is missing"),
