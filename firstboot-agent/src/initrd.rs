@@ -21,7 +21,7 @@ use crate::image::Image;
 use crate::machine::Machine;
 use crate::render::{Action, Plan, Refused, render};
 use crate::rooted::Rooted;
-use crate::source::{self, Host, UserDataState};
+use crate::source::{self, Host, Report, UserDataState};
 use crate::store::{State, Store, Stored};
 use crate::userdata::{self, UserData};
 use crate::{Error, Result, identity};
@@ -38,7 +38,7 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
     });
     let found = found(host, root, stored.as_ref(), console);
     match (found, stored) {
-        (Some((mut machine, user_data)), stored) => {
+        (Some((mut machine, user_data, report)), stored) => {
             let same = stored.as_ref().is_some_and(|s| same_instance(&s.state.machine, &machine));
             let changed = stored.is_some() && !same;
             if let Some(stored) = stored.as_ref().filter(|_| same) {
@@ -75,6 +75,9 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
                 result => result?,
             }
             apply(&plan, &rooted, &store, console)?;
+            if let Some(Err(error)) = report.map(|report| report.send(host)) {
+                console.warn(format!("the platform wasn't told that the machine is set up: {error}"));
+            }
         }
         (None, Some(stored)) => {
             console.info(format!("using what an earlier boot stored: {}", stored.state.machine.summary()));
@@ -113,7 +116,7 @@ fn found(
     root: &std::path::Path,
     stored: Option<&Stored>,
     console: &mut Console<'_>,
-) -> Option<(Machine, UserDataState)> {
+) -> Option<(Machine, UserDataState, Option<Report>)> {
     let source = match source::look(host, root, stored.is_some(), console) {
         Ok(Some(source)) => source,
         Ok(None) => {
@@ -157,7 +160,7 @@ fn found(
     for note in source.notes {
         console.warn(format!("{name}: {note}"));
     }
-    Some((machine, data))
+    Some((machine, data, source.report))
 }
 
 /// A plan with the best user data there is, and that user data.

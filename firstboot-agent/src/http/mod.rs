@@ -122,6 +122,16 @@ impl<'a> Http<'a> {
         }
     }
 
+    /// Sends something once; only whether it arrived is of interest.
+    pub fn tell(&self, url: &str, ask: &Ask<'_>) -> Result<()> {
+        match self.once(url, ask, REQUEST) {
+            Ok(_) => Ok(()),
+            Err(Trouble::Lasting(came_back) | Trouble::Passing(came_back)) => {
+                Err(Error::Http { method: ask.method, url: url.to_owned(), came_back })
+            }
+        }
+    }
+
     fn once(&self, url: &str, ask: &Ask<'_>, time: Duration) -> Result<Option<Vec<u8>>, Trouble> {
         let request = ask
             .headers

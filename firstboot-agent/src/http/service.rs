@@ -16,6 +16,8 @@ pub struct Service<'a> {
     bases: Vec<String>,
     /// The one that has answered.
     chosen: Cell<Option<usize>>,
+    /// Whether the addresses come from the command line.
+    given: bool,
     headers: Vec<(&'static str, String)>,
     not_yet: &'static [u16],
 }
@@ -24,7 +26,17 @@ impl<'a> Service<'a> {
     /// The service that is at one of these addresses.
     pub fn new(http: &'a Http<'a>, bases: &[&str]) -> Self {
         let bases = bases.iter().map(|b| b.trim_end_matches('/').to_owned()).collect();
-        Service { http, bases, chosen: Cell::new(None), headers: Vec::new(), not_yet: &[] }
+        Service { http, bases, chosen: Cell::new(None), given: false, headers: Vec::new(), not_yet: &[] }
+    }
+
+    /// The service that the command line says is at this address.
+    pub fn given_at(http: &'a Http<'a>, base: &str) -> Self {
+        Service { given: true, ..Service::new(http, &[base]) }
+    }
+
+    /// The address that the command line says, if it does.
+    pub fn given(&self) -> Option<&str> {
+        self.given.then(|| self.place())
     }
 
     /// From now on, every request has this header. The value may be a secret.

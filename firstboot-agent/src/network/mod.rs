@@ -25,9 +25,9 @@ pub struct Interface {
     /// Whether it is a card at all.
     #[serde(default, skip_serializing_if = "Kind::is_card")]
     pub kind: Kind,
-    /// Drivers whose cards aren't meant, although they have the address.
+    /// Drivers whose cards are the insides of this one: they have its address, and are to be left alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_drivers: Vec<String>,
+    pub inner_drivers: Vec<String>,
     /// Ask for an IPv4 address.
     pub dhcp4: bool,
     /// Ask for an IPv6 address.
@@ -61,7 +61,7 @@ impl Interface {
         Interface {
             mac,
             kind: Kind::Card,
-            not_drivers: Vec::new(),
+            inner_drivers: Vec::new(),
             dhcp4: false,
             dhcp6: false,
             accept_ra: None,

@@ -14,6 +14,10 @@ pub fn units(interfaces: &[Interface]) -> Vec<(String, String)> {
         if let Some(text) = netdev(interface) {
             units.push((format!("10-twinhull-{n}.netdev"), text));
         }
+        if let Some(text) = inner(interface) {
+            // `-` sorts before `.`, and the first file that matches a card is the one that counts.
+            units.push((format!("10-twinhull-{n}-inner.network"), text));
+        }
         units.push((format!("10-twinhull-{n}.network"), network(interface, interfaces)));
     }
     units
@@ -73,6 +77,21 @@ fn netdev(interface: &Interface) -> Option<String> {
     Some(out.0)
 }
 
+/// The .network file that keeps everybody's hands off the insides of a card.
+fn inner(interface: &Interface) -> Option<String> {
+    if interface.inner_drivers.is_empty() {
+        return None;
+    }
+    let mut out = Lines(HEAD.to_owned());
+    out.section("Match");
+    out.set("MACAddress", interface.mac);
+    out.set("Driver", interface.inner_drivers.join(" "));
+    out.section("Link");
+    out.set("Unmanaged", "yes");
+    out.set("RequiredForOnline", "no");
+    Some(out.0)
+}
+
 /// The .network file of an interface among others.
 fn network(interface: &Interface, all: &[Interface]) -> String {
     let mut out = Lines(HEAD.to_owned());
@@ -84,9 +103,6 @@ fn network(interface: &Interface, all: &[Interface]) -> String {
             // A bridge or VLAN on top of the card may have its MAC address, and isn't meant.
             out.set("Kind", "!*");
         }
-    }
-    if !interface.not_drivers.is_empty() {
-        out.set("Driver", format_args!("!{}", interface.not_drivers.join(" ")));
     }
     let bond = all.iter().find_map(|other| match &other.kind {
         Kind::Bond(bond) if interface.kind.is_card() && bond.members.contains(&interface.mac) => Some(bond),

@@ -7,13 +7,13 @@ use crate::Result;
 use crate::http::{DOCUMENT_LIMIT, Service};
 use crate::json;
 use crate::network::{self, Interface};
-use crate::source::{Found, Host, UserDataState};
+use crate::source::{Found, Host, Report, UserDataState};
 use crate::yaml::Node;
 
 const PATH: &str = "/metadata/instance?api-version=2021-08-01&extended=true";
 
-/// Drivers of the cards behind a card.
-const HIDDEN: &[&str] = &["mlx4_core", "mlx4_en", "mlx5_core", "mana"];
+/// Drivers of the cards inside a card.
+const INNER: &[&str] = &["mlx4_core", "mlx4_en", "mlx5_core", "mana"];
 
 /// Asks the service.
 pub fn fetch(_: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
@@ -21,7 +21,15 @@ pub fn fetch(_: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
     // Early in a machine's life it doesn't know the machine yet.
     service.ask_again_on(&[404, 410, 429]);
     let bytes = service.required(PATH, DOCUMENT_LIMIT)?;
-    parse(&bytes).map_err(|problem| service.wrong(PATH, problem))
+    let mut found = parse(&bytes).map_err(|problem| service.wrong(PATH, problem))?;
+    found.report = Some(Report {
+        method: "POST",
+        // Another service than the one with the metadata, unless the command line says where all of it is.
+        url: format!("{}/provisioning/health", service.given().unwrap_or("http://168.63.129.16")),
+        headers: vec![("Content-Type", "application/json".into())],
+        body: r#"{"state":"Ready"}"#,
+    });
+    Ok(found)
 }
 
 /// Reads the document.
@@ -52,7 +60,7 @@ pub fn parse(bytes: &[u8]) -> Result<Found, String> {
 fn interface(at: usize, item: &Node, notes: &mut Vec<String>) -> Option<Interface> {
     let what = format!("network.interface[{at}]");
     let mut interface = network::card(item.text_at("macAddress"), &what, notes)?;
-    interface.not_drivers = HIDDEN.iter().map(|&d| d.to_owned()).collect();
+    interface.inner_drivers = INNER.iter().map(|&d| d.to_owned()).collect();
     let family = |name: &str| item.get(name).map_or(&[][..], |f| f.items_at("ipAddress"));
     let (ipv4, ipv6) = (family("ipv4"), family("ipv6"));
     interface.dhcp4 = true;

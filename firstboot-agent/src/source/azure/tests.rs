@@ -26,9 +26,11 @@ fn a_machine_with_two_cards() {
     assert_eq!(found.ssh_keys[0].as_str(), "ssh-rsa AAAAB3NzaC1yc2E me");
     assert_eq!(
         units(&found.network),
-        "--\n[Match]\nMACAddress=00:0d:3a:f8:06:ec\nKind=!*\nDriver=!mlx4_core mlx4_en mlx5_core mana\n\n\
+        "--\n[Match]\nMACAddress=00:0d:3a:f8:06:ec\nDriver=mlx4_core mlx4_en mlx5_core mana\n\n[Link]\nUnmanaged=yes\nRequiredForOnline=no\n\
+         --\n[Match]\nMACAddress=00:0d:3a:f8:06:ec\nKind=!*\n\n\
          [Network]\nDHCP=yes\nIPv6AcceptRA=yes\nAddress=10.0.0.5/24\nAddress=2001:db8::5/128\n\
-         --\n[Match]\nMACAddress=00:0d:3a:f8:06:ed\nKind=!*\nDriver=!mlx4_core mlx4_en mlx5_core mana\n\n\
+         --\n[Match]\nMACAddress=00:0d:3a:f8:06:ed\nDriver=mlx4_core mlx4_en mlx5_core mana\n\n[Link]\nUnmanaged=yes\nRequiredForOnline=no\n\
+         --\n[Match]\nMACAddress=00:0d:3a:f8:06:ed\nKind=!*\n\n\
          [Link]\nRequiredForOnline=no\n\n[Network]\nDHCP=ipv4\nIPv6AcceptRA=no\n\n[DHCPv4]\nRouteMetric=1124\n"
     );
 }

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::http::{Ask, METADATA_LIMIT, Service, USER_DATA_LIMIT};
 use crate::json;
 use crate::network::{self, Interface, Mac};
-use crate::source::{Found, Host, UserDataState};
+use crate::source::{Found, Host, Report, UserDataState};
 use crate::yaml::Node;
 
 const PATH: &str = "/conf?format=json";
@@ -17,6 +17,12 @@ pub fn fetch(host: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
     let user_data = service.ask("/user_data/cloud-init", Ask { low_port: true, ..Ask::get(USER_DATA_LIMIT) });
     let mut found = parse(&bytes, &host.cards()).map_err(|problem| service.wrong(PATH, problem))?;
     found.user_data = UserDataState::of(user_data);
+    found.report = Some(Report {
+        method: "PATCH",
+        url: service.url("/state"),
+        headers: vec![("Content-Type", "application/json".into())],
+        body: r#"{"state_detail":"booted"}"#,
+    });
     Ok(found)
 }
 
