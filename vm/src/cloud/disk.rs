@@ -1,4 +1,5 @@
-//! `NoCloud`: a small FAT disk labelled `CIDATA`, with the files in its root directory.
+//! Clouds that are a small FAT disk: `NoCloud`'s, labelled `CIDATA`, with its files in the root directory, and
+//! OpenStack's config drive, labelled `CONFIG-2`, with folders.
 
 use std::io::{Cursor, Write as _};
 use std::path::Path;
@@ -6,14 +7,14 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions, format_volume};
 
-use super::{hostname, public_keys, quoted, quoted_list, read, read_template};
+use super::{documents, hostname, metadata, public_keys, quoted, quoted_list, read_template, user_data};
 use crate::options::Options;
-
-/// FAT keeps labels in capitals; readers of `NoCloud` disks take either.
-const LABEL: [u8; 11] = *b"CIDATA     ";
 
 /// Smallest disk, and what the file system itself may need.
 const SPARE: usize = 1 << 20;
+
+/// A disk's label and files. FAT keeps labels in capitals; readers of these disks take either.
+pub(crate) type Content = (&'static [u8; 11], Vec<(&'static str, Vec<u8>)>);
 
 fn meta_data(options: &Options) -> Result<String> {
     Ok(format!(
@@ -24,15 +25,13 @@ fn meta_data(options: &Options) -> Result<String> {
     ))
 }
 
-/// The disk's files.
-fn files(options: &Options) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    let meta_data = match &options.metadata {
-        Some(path) => read_template(path, options).context("the metadata cannot be used")?,
+/// The files of a `NoCloud` seed, which can be on a web server as well.
+pub(crate) fn seed(options: &Options) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let meta_data = match metadata(options)? {
+        Some(bytes) => bytes,
         None => meta_data(options)?.into_bytes(),
     };
-    let user_data =
-        options.user_data.as_deref().map(read).transpose().context("the user data cannot be used")?;
-    let mut files = vec![("meta-data", meta_data), ("user-data", user_data.unwrap_or_default())];
+    let mut files = vec![("meta-data", meta_data), ("user-data", user_data(options)?.unwrap_or_default())];
     if let Some(path) = &options.network_config {
         let text = read_template(path, options).context("the network configuration cannot be used")?;
         files.push(("network-config", text));
@@ -40,14 +39,38 @@ fn files(options: &Options) -> Result<Vec<(&'static str, Vec<u8>)>> {
     Ok(files)
 }
 
-fn disk(files: &[(&str, Vec<u8>)]) -> std::io::Result<Vec<u8>> {
+/// `NoCloud`'s disk.
+pub(crate) fn nocloud(options: &Options) -> Result<Content> {
+    Ok((b"CIDATA     ", seed(options)?))
+}
+
+/// The config drive.
+pub(crate) fn config_drive(options: &Options) -> Result<Content> {
+    let mut files = vec![("openstack/latest/meta_data.json", documents::openstack(options)?)];
+    files.push((
+        "openstack/latest/network_data.json",
+        match &options.network_config {
+            Some(path) => read_template(path, options).context("the network configuration cannot be used")?,
+            None => documents::openstack_network(options),
+        },
+    ));
+    files.extend(user_data(options)?.map(|bytes| ("openstack/latest/user_data", bytes)));
+    Ok((b"CONFIG-2   ", files))
+}
+
+fn disk((label, files): &Content) -> std::io::Result<Vec<u8>> {
     let content: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
     let size = (SPARE + content + content / 8).next_multiple_of(SPARE);
     let mut image = Cursor::new(vec![0; size]);
-    format_volume(&mut image, FormatVolumeOptions::new().volume_label(LABEL))?;
+    format_volume(&mut image, FormatVolumeOptions::new().volume_label(**label))?;
     let system = FileSystem::new(&mut image, FsOptions::new())?;
-    for (name, bytes) in files {
-        let mut file = system.root_dir().create_file(name)?;
+    for (path, bytes) in files {
+        let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let mut folder = system.root_dir();
+        for part in folders.split('/').filter(|p| !p.is_empty()) {
+            folder = folder.create_dir(part)?;
+        }
+        let mut file = folder.create_file(name)?;
         file.write_all(bytes)?;
         file.flush()?;
     }
@@ -56,9 +79,9 @@ fn disk(files: &[(&str, Vec<u8>)]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Writes the disk to `to`.
-pub(crate) fn write(options: &Options, to: &Path) -> Result<()> {
-    let image = disk(&files(options)?).context("the NoCloud disk could not be made")?;
-    fs_err::write(to, image).context("the NoCloud disk could not be written")
+pub(crate) fn write(content: &Content, to: &Path) -> Result<()> {
+    let image = disk(content).context("the cloud's disk could not be made")?;
+    fs_err::write(to, image).context("the cloud's disk could not be written")
 }
 
 #[cfg(test)]
@@ -79,7 +102,7 @@ mod tests {
             network_config: Some(network),
             ..Options::default()
         };
-        let image = disk(&files(&options).unwrap()).unwrap();
+        let image = disk(&nocloud(&options).unwrap()).unwrap();
         let system = FileSystem::new(Cursor::new(image), FsOptions::new()).unwrap();
         assert_eq!(system.read_volume_label_from_root_dir().unwrap().as_deref(), Some("CIDATA"));
         let found: Vec<_> =
@@ -92,5 +115,15 @@ mod tests {
         std::io::Read::read_to_string(&mut system.root_dir().open_file("meta-data").unwrap(), &mut text)
             .unwrap();
         assert_eq!(text, "instance-id: \"i-runvm\"\nlocal-hostname: \"runvm\"\npublic-keys: []\n");
+    }
+    #[test]
+    fn the_config_drive_has_folders() {
+        let options = Options { cloud: Some(Cloud::ConfigDrive), ..Options::default() };
+        let image = disk(&config_drive(&options).unwrap()).unwrap();
+        let system = FileSystem::new(Cursor::new(image), FsOptions::new()).unwrap();
+        assert_eq!(system.read_volume_label_from_root_dir().unwrap().as_deref(), Some("CONFIG-2"));
+        let folder = system.root_dir().open_dir("openstack/latest").unwrap();
+        let found: Vec<_> = folder.iter().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(found, [".", "..", "meta_data.json", "network_data.json"]);
     }
 }
