@@ -4,9 +4,7 @@
 //! link of a kind that can't be made. Every kind with a MAC address that isn't a bond or VLAN is a card here:
 //! what the host has behind it (`ovs`, `tap`, `vhostuser`, ...) doesn't show in the guest.
 
-use super::{
-    Bond, Interface, Kind, Mac, Network, Parent, Route, Vlan, address, card, finish, is_default, mtu,
-};
+use super::{Interface, Network, Route, address, card, finish, is_default, links, mtu};
 use crate::yaml::Node;
 
 /// Reads the document.
@@ -18,13 +16,30 @@ pub fn parse(node: &Node, notes: &mut Vec<String>) -> Vec<Interface> {
         for link in links {
             let kind = link.text_at("type").unwrap_or("phy");
             let id = link.text_at("id").unwrap_or_default();
+            let what = format!("network_data: link `{id}`");
+            let text = |key: &str| link.text_at(key);
             let interface = match (kind, rank) {
-                ("bond", 1) => bond(link, id, &found, notes),
-                ("vlan", 2) => vlan(link, id, &mut found, notes),
-                ("bond" | "vlan", _) => None,
-                (_, 0) => {
-                    card(link.text_at("ethernet_mac_address"), &format!("network_data: link `{id}`"), notes)
+                ("bond", 1) => {
+                    let members = link.items_at("bond_links").iter().filter_map(Node::text).collect();
+                    let wanted = links::WantedBond {
+                        members,
+                        mac: text("ethernet_mac_address"),
+                        mode: text("bond_mode"),
+                        miimon: text("bond_miimon"),
+                        policy: text("bond_xmit_hash_policy"),
+                    };
+                    links::bond(&wanted, &found, &what, notes)
                 }
+                ("vlan", 2) => {
+                    let wanted = links::WantedVlan {
+                        id: text("vlan_id"),
+                        on: text("vlan_link"),
+                        mac: text("vlan_mac_address").or(text("ethernet_mac_address")),
+                    };
+                    links::vlan(&wanted, &found, &what, notes)
+                }
+                ("bond" | "vlan", _) => None,
+                (_, 0) => card(text("ethernet_mac_address"), &what, notes),
                 _ => None,
             };
             if let Some(mut interface) = interface {
@@ -56,70 +71,6 @@ pub fn parse(node: &Node, notes: &mut Vec<String>) -> Vec<Interface> {
         finish(interface);
     }
     interfaces
-}
-
-fn bond(link: &Node, id: &str, found: &[(String, Interface)], notes: &mut Vec<String>) -> Option<Interface> {
-    let what = format!("network_data: bond `{id}`");
-    let mut members: Vec<Mac> = Vec::new();
-    for member in link.items_at("bond_links").iter().filter_map(Node::text) {
-        match found.iter().find(|(id, i)| id == member && i.kind.is_card()) {
-            Some((_, card)) => members.push(card.mac),
-            None => notes.push(format!("{what}: member `{member}` is left out: there is no such card")),
-        }
-    }
-    let mac = link.text_at("ethernet_mac_address").and_then(|m| m.parse().ok()).or(members.first().copied());
-    let Some(mac) = mac.filter(|_| !members.is_empty()) else {
-        notes.push(format!("{what} is left out: it has no members"));
-        return None;
-    };
-    let mode = link.text_at("bond_mode").unwrap_or("balance-rr");
-    let Some(mode) = Bond::mode(mode) else {
-        notes.push(format!("{what} is left out: it has a mode that isn't known"));
-        return None;
-    };
-    let number = found.iter().filter(|(_, i)| matches!(i.kind, Kind::Bond(_))).count();
-    let policy = link.text_at("bond_xmit_hash_policy").filter(|p| Bond::POLICIES.contains(p));
-    let mut interface = Interface::new(mac);
-    interface.kind = Kind::Bond(Bond {
-        name: format!("bond{number}"),
-        members,
-        mode: mode.to_owned(),
-        miimon: link.text_at("bond_miimon").and_then(|m| m.parse().ok()),
-        policy: policy.map(str::to_owned),
-    });
-    Some(interface)
-}
-
-fn vlan(
-    link: &Node,
-    id: &str,
-    found: &mut [(String, Interface)],
-    notes: &mut Vec<String>,
-) -> Option<Interface> {
-    let what = format!("network_data: VLAN `{id}`");
-    let Some(tag) = link.text_at("vlan_id").and_then(Vlan::id) else {
-        notes.push(format!("{what} is left out: its `vlan_id` isn't a number from 1 to 4094"));
-        return None;
-    };
-    let below = link.text_at("vlan_link").unwrap_or_default();
-    let Some((_, parent)) = found.iter().find(|(id, _)| id == below) else {
-        notes.push(format!("{what} is left out: there is no link `{below}`"));
-        return None;
-    };
-    let on = match &parent.kind {
-        Kind::Card => Parent::Card(parent.mac),
-        Kind::Bond(bond) => Parent::Bond(bond.name.clone()),
-        Kind::Vlan(_) => {
-            notes.push(format!("{what} is left out: `{below}` is a VLAN itself"));
-            return None;
-        }
-    };
-    let own = ["vlan_mac_address", "ethernet_mac_address"].iter().find_map(|k| link.text_at(k));
-    let mut interface = Interface::new(own.and_then(|m| m.parse().ok()).unwrap_or(parent.mac));
-    let same = found.iter().filter(|(_, i)| matches!(&i.kind, Kind::Vlan(v) if v.id == tag)).count();
-    let name = if same == 0 { format!("vlan{tag}") } else { format!("vlan{tag}-{same}") };
-    interface.kind = Kind::Vlan(Vlan { name, id: tag, on });
-    Some(interface)
 }
 
 fn add(network: &Node, interface: &mut Interface, notes: &mut Vec<String>) {
