@@ -23,7 +23,7 @@ _runvm() {
 
     case "${cmd}" in
         runvm)
-            opts="-h -V --exec --console --persist --secure-boot --disk-size --memory --cpus --accel --extra-disk --qemu-arg --no-reboot --timeout --serial-log --cmdline-extra --credential --no-autologin --ssh-port --mac --no-network --cloud --metadata --user-data --network-config --hostname --instance-id --ssh-key --dry-run --serve --serve-log --serve-rate --serve-directive --nginx --kill-after --kill-delay --fill-disk --network-cut --network-back --help --version"
+            opts="-h -V --exec --console --persist --secure-boot --disk-size --memory --cpus --accel --extra-disk --qemu-arg --no-reboot --timeout --serial-log --cmdline-extra --credential --no-autologin --ssh-port --mac --no-network --cloud --metadata --fault --user-data --network-config --hostname --instance-id --ssh-key --dry-run --serve --serve-log --serve-rate --serve-directive --nginx --kill-after --kill-delay --fill-disk --network-cut --network-back --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -90,10 +90,14 @@ _runvm() {
                     return 0
                     ;;
                 --cloud)
-                    COMPREPLY=($(compgen -W "hetzner nocloud" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "aws azure config-drive digitalocean gcp hetzner matchbox nocloud nocloud-net openstack oracle scaleway vultr" -- "${cur}"))
                     return 0
                     ;;
                 --metadata)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fault)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -15,11 +15,23 @@ complete -c runvm -l cmdline-extra -d 'Add STR to the kernel\'s command line, th
 complete -c runvm -l credential -d 'Pass a system credential (repeatable)' -r
 complete -c runvm -l ssh-port -d 'Let port N of the host\'s loopback lead to the guest\'s SSH' -r
 complete -c runvm -l mac -d 'Address of the guest\'s network card' -r
-complete -c runvm -l cloud -d 'The cloud the guest finds around itself' -r -f -a "hetzner\t'Hetzner Cloud: DMI strings and the metadata service at `http://169.254.169.254`'
-nocloud\t'`NoCloud`: a small read-only disk labelled `CIDATA`'"
+complete -c runvm -l cloud -d 'The cloud the guest finds around itself' -r -f -a "aws\t'Amazon EC2, with session tokens'
+azure\t'Microsoft Azure'
+config-drive\t'OpenStack\'s config drive: a small read-only disk labelled `CONFIG-2`'
+digitalocean\t'DigitalOcean; its addresses are in the metadata, though there is DHCP here'
+gcp\t'Google Compute Engine'
+hetzner\t'Hetzner Cloud'
+matchbox\t'matchbox at `http://10.0.2.101`, which the kernel command line says'
+nocloud\t'`NoCloud`: a small read-only disk labelled `CIDATA`'
+nocloud-net\t'`NoCloud` at `http://10.0.2.101/`, which the firmware\'s serial number says'
+openstack\t'OpenStack\'s metadata service'
+oracle\t'Oracle Cloud'
+scaleway\t'Scaleway, with its service at `http://169.254.42.42`'
+vultr\t'Vultr'"
 complete -c runvm -l metadata -d 'Metadata in place of the generated ones; @MAC@ becomes the network card\'s address' -r -F
+complete -c runvm -l fault -d 'Let the metadata service fail: refuse, delay, error, truncate or garbage, with :N for the first N requests' -r
 complete -c runvm -l user-data -d 'The user data' -r -F
-complete -c runvm -l network-config -d 'With --cloud nocloud: the network-config file; @MAC@ becomes the network card\'s address' -r -F
+complete -c runvm -l network-config -d 'The network-config of NoCloud or the network_data.json of OpenStack; @MAC@ becomes the network card\'s address' -r -F
 complete -c runvm -l hostname -d 'The host name, in the metadata or else as a credential' -r
 complete -c runvm -l instance-id -d 'The instance\'s id in the metadata' -r
 complete -c runvm -l ssh-key -d 'A public key file, for the metadata or else for root (repeatable)' -r -F

@@ -32,11 +32,23 @@ tcg\:"QEMU'\''s translator\: slow, works everywhere"))' \
 '*--credential=[Pass a system credential (repeatable)]:NAME=VALUE:_default' \
 '--ssh-port=[Let port N of the host'\''s loopback lead to the guest'\''s SSH]:N:_default' \
 '--mac=[Address of the guest'\''s network card]:MAC:_default' \
-'--cloud=[The cloud the guest finds around itself]:CLOUD:((hetzner\:"Hetzner Cloud\: DMI strings and the metadata service at \`http\://169.254.169.254\`"
-nocloud\:"\`NoCloud\`\: a small read-only disk labelled \`CIDATA\`"))' \
+'--cloud=[The cloud the guest finds around itself]:CLOUD:((aws\:"Amazon EC2, with session tokens"
+azure\:"Microsoft Azure"
+config-drive\:"OpenStack'\''s config drive\: a small read-only disk labelled \`CONFIG-2\`"
+digitalocean\:"DigitalOcean; its addresses are in the metadata, though there is DHCP here"
+gcp\:"Google Compute Engine"
+hetzner\:"Hetzner Cloud"
+matchbox\:"matchbox at \`http\://10.0.2.101\`, which the kernel command line says"
+nocloud\:"\`NoCloud\`\: a small read-only disk labelled \`CIDATA\`"
+nocloud-net\:"\`NoCloud\` at \`http\://10.0.2.101/\`, which the firmware'\''s serial number says"
+openstack\:"OpenStack'\''s metadata service"
+oracle\:"Oracle Cloud"
+scaleway\:"Scaleway, with its service at \`http\://169.254.42.42\`"
+vultr\:"Vultr"))' \
 '--metadata=[Metadata in place of the generated ones; @MAC@ becomes the network card'\''s address]:FILE:_files' \
+'--fault=[Let the metadata service fail\: refuse, delay, error, truncate or garbage, with \:N for the first N requests]:KIND[:N]:_default' \
 '--user-data=[The user data]:FILE:_files' \
-'--network-config=[With --cloud nocloud\: the network-config file; @MAC@ becomes the network card'\''s address]:FILE:_files' \
+'--network-config=[The network-config of NoCloud or the network_data.json of OpenStack; @MAC@ becomes the network card'\''s address]:FILE:_files' \
 '--hostname=[The host name, in the metadata or else as a credential]:NAME:_default' \
 '--instance-id=[The instance'\''s id in the metadata]:ID:_default' \
 '*--ssh-key=[A public key file, for the metadata or else for root (repeatable)]:FILE:_files' \

@@ -10,10 +10,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::clock::Boottime;
 use crate::console::Console;
+use crate::http::METADATA_LIMIT;
 use crate::network::networkd;
-use crate::source::{Host, Source, hetzner::Hetzner};
+use crate::source::{Found, Host, azure, digitalocean, gcp, hetzner, oracle, vultr};
 use crate::store::Store;
-use crate::{initrd, network, userdata, yaml};
+use crate::{initrd, json, network, userdata, yaml};
 
 /// Provisions a machine from what its cloud says about it.
 #[derive(Debug, Parser)]
@@ -50,7 +51,7 @@ enum Command {
     },
     /// Print the networkd units that come of a platform's description.
     Network {
-        /// The document: Hetzner's metadata, or a NoCloud network-config.
+        /// The document.
         file: PathBuf,
         /// Whose document it is.
         #[arg(long, value_enum)]
@@ -60,8 +61,22 @@ enum Command {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Platform {
+    /// The document at /metadata/instance.
+    Azure,
+    /// The document at /metadata/v1.json.
+    Digitalocean,
+    /// The list at /computeMetadata/v1/instance/network-interfaces/?recursive=true.
+    Gcp,
+    /// The document at /hetzner/v1/metadata.
     Hetzner,
+    /// A network-config.
     Nocloud,
+    /// A network_data.json.
+    Openstack,
+    /// The list at /opc/v2/vnics/.
+    Oracle,
+    /// The document at /v1.json.
+    Vultr,
 }
 
 /// Runs the command line of this process.
@@ -126,7 +141,8 @@ fn status(root: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     for interface in &machine.network {
         let addresses: Vec<_> = interface.addresses.iter().map(ToString::to_string).collect();
         let dhcp = if interface.dhcp4 || interface.dhcp6 { "DHCP " } else { "" };
-        writeln!(out, "interface:  {} {dhcp}{}", interface.mac, addresses.join(" "))?;
+        let name = interface.kind.name().map_or_else(String::new, |name| format!(" ({name})"));
+        writeln!(out, "interface:  {}{name} {dhcp}{}", interface.mac, addresses.join(" "))?;
     }
     let size = stored.user_data.as_ref().map_or("none".into(), |d| format!("{} bytes", d.len()));
     writeln!(out, "user data:  {size}")?;
@@ -136,17 +152,24 @@ fn status(root: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
 fn show_network(file: &Path, source: Platform, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let bytes = fs_err::read(file)?;
     let wrong = |problem: String| anyhow::anyhow!("{}: {problem}", file.display());
-    let (interfaces, notes) = match source {
-        Platform::Hetzner => {
-            let found = Hetzner::parse(&bytes, None).map_err(wrong)?;
-            (found.network(), found.notes())
+    let document = || json::parse(&bytes, METADATA_LIMIT).map_err(|p| wrong(p.to_string()));
+    let mut notes = Vec::new();
+    let whole = match source {
+        Platform::Azure => azure::parse(&bytes),
+        Platform::Digitalocean => digitalocean::parse(&bytes),
+        Platform::Hetzner => hetzner::parse(&bytes, None),
+        Platform::Vultr => vultr::parse(&bytes),
+        Platform::Gcp => Ok(Found { network: gcp::interfaces(&document()?, &mut notes), ..Found::default() }),
+        Platform::Oracle => Ok(Found { network: oracle::interfaces(&bytes, &mut notes), ..Found::default() }),
+        Platform::Openstack => {
+            Ok(Found { network: network::openstack::parse(&document()?, &mut notes), ..Found::default() })
         }
-        Platform::Nocloud => {
-            let node = yaml::parse(&bytes, crate::http::METADATA_LIMIT).map_err(|p| wrong(p.to_string()))?;
-            let mut notes = Vec::new();
-            (network::parse(&node, &[], &mut notes), notes)
-        }
+        Platform::Nocloud => yaml::parse(&bytes, METADATA_LIMIT)
+            .map(|node| Found { network: network::parse(&node, &[], &mut notes), ..Found::default() })
+            .map_err(|problem| problem.to_string()),
     };
+    let Found { network: interfaces, notes: more, .. } = whole.map_err(wrong)?;
+    notes.extend(more);
     for note in notes {
         eprintln!("{note}");
     }

@@ -21,8 +21,10 @@ pub enum Error {
         source: io::Error,
     },
     /// A metadata service didn't give a usable answer.
-    #[error("GET {url}: {came_back}")]
+    #[error("{method} {url}: {came_back}")]
     Http {
+        /// How it was asked.
+        method: &'static str,
         /// What was asked.
         url: String,
         /// What came back, without its contents.
@@ -46,10 +48,10 @@ pub enum Error {
         /// Why.
         problem: &'static str,
     },
-    /// A file system labelled cidata could not be mounted.
+    /// A file system that by its label is a source could not be mounted.
     #[error(
-        "{device} is labelled cidata but can't be mounted: {problem}; \
-             check that the initrd has the modules isofs and vfat, and that the disk is a NoCloud seed"
+        "{device} can't be mounted, although its label says that it describes this machine: {problem}; \
+             check that the initrd has the modules isofs and vfat, and that the disk is whole"
     )]
     Mount {
         /// The device.

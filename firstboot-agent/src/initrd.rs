@@ -21,7 +21,7 @@ use crate::image::Image;
 use crate::machine::Machine;
 use crate::render::{Action, Plan, Refused, render};
 use crate::rooted::Rooted;
-use crate::source::{self, Host, UserDataState};
+use crate::source::{self, Host, Report, UserDataState};
 use crate::store::{State, Store, Stored};
 use crate::userdata::{self, UserData};
 use crate::{Error, Result, identity};
@@ -36,9 +36,9 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
         console.fail(format!("{error}; this boot goes on as if nothing were stored"));
         None
     });
-    let found = found(host, stored.as_ref(), console);
+    let found = found(host, root, stored.as_ref(), console);
     match (found, stored) {
-        (Some((mut machine, user_data)), stored) => {
+        (Some((mut machine, user_data, report)), stored) => {
             let same = stored.as_ref().is_some_and(|s| same_instance(&s.state.machine, &machine));
             let changed = stored.is_some() && !same;
             if let Some(stored) = stored.as_ref().filter(|_| same) {
@@ -75,6 +75,9 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
                 result => result?,
             }
             apply(&plan, &rooted, &store, console)?;
+            if let Some(Err(error)) = report.map(|report| report.send(host)) {
+                console.warn(format!("the platform wasn't told that the machine is set up: {error}"));
+            }
         }
         (None, Some(stored)) => {
             console.info(format!("using what an earlier boot stored: {}", stored.state.machine.summary()));
@@ -110,10 +113,11 @@ fn same_instance(stored: &Machine, found: &Machine) -> bool {
 /// What the platform says, unless it mustn't be heard.
 fn found(
     host: &Host<'_>,
+    root: &std::path::Path,
     stored: Option<&Stored>,
     console: &mut Console<'_>,
-) -> Option<(Machine, UserDataState)> {
-    let source = match source::look(host, stored.is_some(), console) {
+) -> Option<(Machine, UserDataState, Option<Report>)> {
+    let source = match source::look(host, root, stored.is_some(), console) {
         Ok(Some(source)) => source,
         Ok(None) => {
             console.info("no metadata source here");
@@ -132,31 +136,31 @@ fn found(
         }
     };
     let machine = source.machine();
-    let name = source.name();
+    let name = source.name;
     if let Some(stored) = stored
-        && source.removable()
+        && source.removable
         && !same_instance(&stored.state.machine, &machine)
     {
         console.warn(format!(
             "{name}: {} has another instance id ({}) than this machine ({}); after the first boot a medium can't \
              make it another machine, so it is ignored",
-            source.place(),
+            source.place,
             machine.instance_id.as_deref().unwrap_or("none"),
             stored.state.machine.instance_id.as_deref().unwrap_or("none"),
         ));
         return None;
     }
-    let data = source.user_data();
+    let data = source.user_data;
     let size = match &data {
         UserDataState::Some(bytes) => format!("user data {} bytes", bytes.len()),
         UserDataState::None => "no user data".into(),
         UserDataState::Failed(_) => "user data not available".into(),
     };
-    console.info(format!("{name}: {}, {size}, from {}", machine.summary(), source.place()));
-    for note in source.notes() {
+    console.info(format!("{name}: {}, {size}, from {}", machine.summary(), source.place));
+    for note in source.notes {
         console.warn(format!("{name}: {note}"));
     }
-    Some((machine, data))
+    Some((machine, data, source.report))
 }
 
 /// A plan with the best user data there is, and that user data.

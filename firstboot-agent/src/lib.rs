@@ -12,6 +12,7 @@ pub mod http;
 pub mod identity;
 pub mod image;
 pub mod initrd;
+pub mod json;
 pub mod machine;
 pub mod network;
 pub mod render;

@@ -19,7 +19,8 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
+        // JSON's nodes don't know theirs.
+        if self.line == 0 { f.write_str("the document") } else { write!(f, "{}:{}", self.line, self.column) }
     }
 }
 

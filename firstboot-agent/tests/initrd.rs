@@ -213,6 +213,26 @@ fn nocloud_over_the_network() {
 }
 
 #[test]
+fn a_platform_that_wants_to_know_is_told_at_the_end() {
+    let server = Server::new();
+    server.set("/conf?format=json", &[(200, b"{\"id\": \"s-1\", \"hostname\": \"scw\"}".as_slice())]);
+    server.set("/state", &[(500, b"".as_slice()), (200, b"{}".as_slice())]);
+    let machine = Machine::new(
+        "scaleway",
+        &format!("twinhull.metadata-url={} twinhull.provision-timeout=1", server.url),
+    );
+    let out = machine.boots();
+    assert!(
+        out.contains("scaleway: instance s-1, host name scw, 0 keys, 0 interfaces, no user data"),
+        "{out}"
+    );
+    assert!(out.contains("<4>the platform wasn't told") && out.contains("PATCH http://"), "{out}");
+    assert_eq!(machine.read("etc/hostname"), "scw\n");
+    let out = machine.boots();
+    assert!(!out.contains("wasn't told"), "{out}");
+}
+
+#[test]
 fn command_line_and_credential_set_the_machine_id() {
     let machine = Machine::new("off", "systemd.machine_id=0123456789abcdef0123456789abcdef");
     machine.boots();

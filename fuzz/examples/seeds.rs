@@ -5,6 +5,30 @@ use std::io::{Cursor, Write};
 use twinhull_fsimg::{erofs, ext4, verity};
 use twinhull_tree::{DeviceNumber, Kind, Node, Tree};
 
+/// Clouds' documents that have a bit of everything.
+const METADATA: &[(&str, &str)] = &[
+    (
+        "openstack",
+        r#"{"links":[{"id":"a","type":"phy","ethernet_mac_address":"fa:16:3e:00:00:01","mtu":1450},{"id":"b","type":"bond","bond_links":["a"],"bond_mode":"802.3ad","bond_miimon":100},{"id":"v","type":"vlan","vlan_id":7,"vlan_link":"b"}],"networks":[{"link":"v","type":"ipv4","ip_address":"10.0.0.2","netmask":"255.0.0.0","routes":[{"network":"0.0.0.0","netmask":"0.0.0.0","gateway":"10.0.0.1"}]},{"link":"a","type":"ipv6_slaac"}],"services":[{"type":"dns","address":"9.9.9.9"}]}"#,
+    ),
+    (
+        "oracle",
+        r#"[{"macAddr":"02:00:17:05:d1:db","privateIp":"10.3.0.2","subnetCidrBlock":"10.3.0.0/20","virtualRouterIp":"10.3.0.1","vlanTag":0},{"macAddr":"02:00:17:05:d1:dc","privateIp":"10.4.0.2","subnetCidrBlock":"10.4.0.0/20","virtualRouterIp":"10.4.0.1","vlanTag":12}]"#,
+    ),
+    (
+        "digitalocean",
+        r#"{"droplet_id":1,"hostname":"a","public_keys":["ssh-rsa AAAAx"],"interfaces":{"public":[{"mac":"04:01:2a:0f:2a:01","ipv4":{"ip_address":"192.0.2.2","netmask":"255.255.255.0","gateway":"192.0.2.1"},"anchor_ipv4":{"ip_address":"10.0.0.2","netmask":"255.255.0.0"}}]},"dns":{"nameservers":["9.9.9.9"]}}"#,
+    ),
+    (
+        "azure",
+        r#"{"compute":{"vmId":"a","publicKeys":[{"keyData":"ssh-rsa AAAAx"}],"userData":"I3g="},"network":{"interface":[{"macAddress":"000D3AF806EC","ipv4":{"ipAddress":[{},{"privateIpAddress":"10.0.0.5"}],"subnet":[{"prefix":"24"}]},"ipv6":{"ipAddress":[]}}]}}"#,
+    ),
+    (
+        "hetzner",
+        "instance-id: 1\nnetwork-config:\n  version: 1\n  config:\n  - {type: physical, mac_address: '96:00:00:08:19:da', subnets: [{type: static, address: '2001:db8::1/64', gateway: 'fe80::1'}]}\n",
+    ),
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
     let put = |target: &str, name: &str, bytes: &[u8]| -> std::io::Result<()> {
@@ -67,6 +91,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     verity::write(&data, 0, 8192, 8192, &options)?;
     data.flush()?;
     put("verity", "two-blocks", &read(data)?)?;
+
+    for (name, document) in METADATA {
+        put("metadata", name, document.as_bytes())?;
+    }
 
     put("pe", "stub", &stub())?;
     put("signatures", "stub", &stub())?;

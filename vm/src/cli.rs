@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
+use crate::cloud::fault::Fault;
 use crate::moment::parse_duration;
 use crate::options::{Accel, Cloud, Console, Options};
 use crate::update_args::UpdateArgs;
@@ -127,11 +128,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Cloud")]
     metadata: Option<PathBuf>,
 
+    /// Let the metadata service fail: refuse, delay, error, truncate or garbage, with :N for the first N requests
+    #[arg(long, value_name = "KIND[:N]", help_heading = "Cloud")]
+    fault: Option<Fault>,
+
     /// The user data
     #[arg(long, value_name = "FILE", help_heading = "Cloud")]
     user_data: Option<PathBuf>,
 
-    /// With --cloud nocloud: the network-config file; @MAC@ becomes the network card's address
+    /// The network-config of NoCloud or the network_data.json of OpenStack; @MAC@ becomes the network card's address
     #[arg(long, value_name = "FILE", help_heading = "Cloud")]
     network_config: Option<PathBuf>,
 
@@ -193,6 +198,7 @@ impl Args {
             autologin: self.exec.is_none() && !self.no_autologin,
             cloud: self.cloud,
             metadata: self.metadata,
+            fault: self.fault,
             user_data: self.user_data,
             network_config: self.network_config,
             hostname: self.hostname,

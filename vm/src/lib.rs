@@ -41,6 +41,7 @@ mod streams;
 mod update_args;
 mod web;
 
+pub use cloud::fault::{Fault, Kind as FaultKind};
 pub use moment::Moment;
 pub use options::{Accel, Cloud, Console, Options};
 pub use pipe::{PIPE_WORD, pipe};

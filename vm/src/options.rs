@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
+use crate::cloud::fault::Fault;
+use crate::cloud::platform::Platform;
 use crate::moment::Moment;
 use crate::smbios;
 use crate::web::Web;
@@ -27,10 +29,32 @@ pub enum Accel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[non_exhaustive]
 pub enum Cloud {
-    /// Hetzner Cloud: DMI strings and the metadata service at `http://169.254.169.254`.
+    /// Amazon EC2, with session tokens.
+    Aws,
+    /// Microsoft Azure.
+    Azure,
+    /// OpenStack's config drive: a small read-only disk labelled `CONFIG-2`.
+    ConfigDrive,
+    /// DigitalOcean; its addresses are in the metadata, though there is DHCP here.
+    Digitalocean,
+    /// Google Compute Engine.
+    Gcp,
+    /// Hetzner Cloud.
     Hetzner,
+    /// matchbox at `http://10.0.2.101`, which the kernel command line says.
+    Matchbox,
     /// `NoCloud`: a small read-only disk labelled `CIDATA`.
     Nocloud,
+    /// `NoCloud` at `http://10.0.2.101/`, which the firmware's serial number says.
+    NocloudNet,
+    /// OpenStack's metadata service.
+    Openstack,
+    /// Oracle Cloud.
+    Oracle,
+    /// Scaleway, with its service at `http://169.254.42.42`.
+    Scaleway,
+    /// Vultr.
+    Vultr,
 }
 
 /// Where the guest's serial console goes, besides the serial log.
@@ -104,7 +128,9 @@ pub struct Options {
     pub metadata: Option<PathBuf>,
     /// The user data.
     pub user_data: Option<PathBuf>,
-    /// `NoCloud`'s `network-config`; `@MAC@` in it becomes the network card's address.
+    /// How the cloud's metadata service fails.
+    pub fault: Option<Fault>,
+    /// `NoCloud`'s `network-config` or OpenStack's `network_data.json`; `@MAC@` in it becomes the network card's address.
     pub network_config: Option<PathBuf>,
     /// The host name in the metadata, or the `system.hostname` credential when there is no cloud.
     pub hostname: Option<String>,
@@ -155,6 +181,7 @@ impl Default for Options {
             autologin: false,
             cloud: None,
             metadata: None,
+            fault: None,
             user_data: None,
             network_config: None,
             hostname: None,
@@ -174,8 +201,8 @@ impl Options {
     pub fn mac(&self) -> &str {
         match (&self.mac, self.cloud) {
             (Some(mac), _) => mac,
-            (None, Some(Cloud::Hetzner)) => "96:00:00:08:19:da",
-            (None, _) => "52:54:00:12:34:56",
+            (None, Some(Cloud::ConfigDrive)) => "fa:16:3e:ed:9a:59",
+            (None, cloud) => cloud.and_then(Platform::of).map_or("52:54:00:12:34:56", |p| p.mac),
         }
     }
 
@@ -201,15 +228,22 @@ impl Options {
                 ("--user-data", self.user_data.is_some()),
                 ("--instance-id", self.instance_id.is_some()),
             ] {
-                ensure!(
-                    !given,
-                    "{flag} needs a cloud that hands it out; add --cloud hetzner or --cloud nocloud"
-                );
+                ensure!(!given, "{flag} needs a cloud that hands it out; add --cloud with the cloud's name");
             }
         }
-        if self.network_config.is_some() && self.cloud != Some(Cloud::Nocloud) {
-            bail!("--network-config is a file of the NoCloud disk; add --cloud nocloud");
+        let with_network =
+            [Cloud::Nocloud, Cloud::NocloudNet, Cloud::ConfigDrive, Cloud::Openstack].map(Some);
+        if self.network_config.is_some() && !with_network.contains(&self.cloud) {
+            bail!(
+                "--network-config is a file of NoCloud and OpenStack; add --cloud nocloud, nocloud-net, \
+                 config-drive or openstack"
+            );
         }
+        let service = Platform::chosen(self);
+        ensure!(
+            self.fault.is_none() || service.is_some(),
+            "--fault is for a metadata service; add --cloud with a cloud that has one, such as hetzner"
+        );
         if let Some(web) = &self.web {
             web.check()?;
         }
@@ -221,8 +255,9 @@ impl Options {
             );
             ensure!(self.ssh_port.is_none(), "--ssh-port and --no-network exclude each other; drop one");
             ensure!(
-                self.cloud != Some(Cloud::Hetzner),
-                "the metadata service of --cloud hetzner needs the network; drop --no-network"
+                service.is_none(),
+                "the cloud's metadata service needs the network; drop --no-network, or take --cloud nocloud or \
+                 config-drive"
             );
         }
         if self.exec.is_some() {
@@ -281,6 +316,8 @@ mod tests {
             Options { mac: Some("53:54:00:12:34:56".into()), ..options() },
             Options { metadata: Some("x".into()), ..options() },
             Options { network_config: Some("x".into()), cloud: Some(Cloud::Hetzner), ..options() },
+            Options { fault: "error".parse().ok(), ..options() },
+            Options { fault: "error".parse().ok(), cloud: Some(Cloud::Nocloud), ..options() },
             Options { network: false, ssh_port: Some(1), ..options() },
             Options { network: false, cloud: Some(Cloud::Hetzner), ..options() },
             Options { exec: Some("true".into()), console: Console::Interactive, ..options() },

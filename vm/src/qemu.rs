@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use twinhull_sysutil::command::which;
 
 use crate::accel::Chosen;
-use crate::cloud::hetzner;
+use crate::cloud::platform::{self, Platform};
 use crate::disk::Format;
 use crate::exec;
 use crate::firmware::Firmware;
@@ -67,7 +67,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) disk: PathBuf,
     /// More disks and their formats.
     pub(crate) extra: Vec<(PathBuf, Format)>,
-    /// The `NoCloud` disk.
+    /// The disk that is the cloud.
     pub(crate) cidata: Option<PathBuf>,
     /// The words QEMU starts for a connection to the metadata service.
     pub(crate) pipe: Option<String>,
@@ -176,12 +176,12 @@ impl Plan<'_> {
             return;
         }
         let mut netdev = format!("user,id={}", qmp::NETDEV);
-        if let Some(pipe) = &self.pipe {
-            netdev.push_str(&hetzner::netdev_options());
-            forward(&mut netdev, hetzner::SERVICE, pipe);
+        if let (Some(pipe), Some(platform)) = (&self.pipe, Platform::chosen(options)) {
+            netdev.push_str(&platform.netdev());
+            platform.services.iter().for_each(|address| forward(&mut netdev, address, pipe));
         }
         if let Some(pipe) = &self.web {
-            forward(&mut netdev, web::address(options.cloud), pipe);
+            forward(&mut netdev, &web::address(options), pipe);
         }
         if let Some(port) = options.ssh_port {
             netdev.push_str(&format!(",hostfwd=tcp:127.0.0.1:{port}-:22"));
@@ -213,8 +213,8 @@ impl Plan<'_> {
     }
 
     fn dmi(&self, words: &mut Words) {
-        if self.pipe.is_some() {
-            words.add(["-smbios", &hetzner::dmi(self.options)]);
+        for text in platform::dmi(self.options) {
+            words.add(["-smbios", &text]);
         }
         for (at, text) in self.strings.iter().enumerate() {
             if text.len() > smbios::INLINE_MAX {

@@ -7,8 +7,11 @@ use tempfile::TempDir;
 
 use crate::accel;
 use crate::attend::attend;
-use crate::cloud::http::{Documents, Server};
-use crate::cloud::{hetzner, nocloud, public_keys};
+use crate::cloud::disk::{self as cloud_disk, Content};
+use crate::cloud::http::Server;
+use crate::cloud::platform::Platform;
+use crate::cloud::public_keys;
+use crate::cloud::routes::Routes;
 use crate::disk::{self, Format};
 use crate::exec::{self, Channel};
 use crate::options::{Cloud, Options};
@@ -87,11 +90,11 @@ fn start(options: &Options, signals: &Signals) -> Result<Outcome> {
     if !(overlay.reused && vars.exists()) {
         firmware.copy_vars(&vars, options.secure_boot.as_deref())?;
     }
-    let cidata = pieces.cidata.then(|| dir.join("cidata.img"));
-    if let Some(path) = &cidata {
-        nocloud::write(options, path)?;
+    let cidata = pieces.disk.as_ref().map(|_| dir.join("cidata.img"));
+    if let (Some(content), Some(path)) = (&pieces.disk, &cidata) {
+        cloud_disk::write(content, path)?;
     }
-    let server = pieces.documents.map(Server::start).transpose()?;
+    let server = pieces.routes.map(|routes| Server::start(routes, options.fault)).transpose()?;
     let pipe_to = |service: &str| pipe_command(options.helper.as_deref(), service);
     let pipe = server.as_ref().map(|s| pipe_to(&s.port().to_string())).transpose()?;
     let web_dir = dir.join("web");
@@ -161,8 +164,8 @@ pub fn dry_run(options: &Options) -> Result<String> {
         disk: disk.unwrap_or_else(|| dir.join("disk.qcow2")),
         firmware,
         extra: extra_disks(options)?,
-        cidata: pieces.cidata.then(|| dir.join("cidata.img")),
-        pipe: pieces.documents.map(|_| format!("'{}' {PIPE_WORD} PORT", helper.display())),
+        cidata: pieces.disk.map(|_| dir.join("cidata.img")),
+        pipe: pieces.routes.map(|_| format!("'{}' {PIPE_WORD} PORT", helper.display())),
         web: options.web.as_ref().map(|_| {
             let socket = web::Server::socket(&dir.join("web"));
             format!("'{}' {PIPE_WORD} '{}'", helper.display(), socket.display())
@@ -185,22 +188,31 @@ fn shell_quoted(word: &str) -> String {
     }
 }
 
+/// What a cloud is made of: a service or a disk.
+#[derive(Default)]
 struct CloudPieces {
-    documents: Option<Documents>,
-    cidata: bool,
+    routes: Option<Routes>,
+    disk: Option<Content>,
 }
 
 fn cloud_pieces(options: &Options) -> Result<CloudPieces> {
-    Ok(match options.cloud {
-        Some(Cloud::Hetzner) => CloudPieces { documents: Some(hetzner::documents(options)?), cidata: false },
-        Some(Cloud::Nocloud) => CloudPieces { documents: None, cidata: true },
-        None => CloudPieces { documents: None, cidata: false },
-    })
+    let mut pieces = CloudPieces::default();
+    match options.cloud {
+        Some(Cloud::Nocloud) => pieces.disk = Some(cloud_disk::nocloud(options)?),
+        Some(Cloud::ConfigDrive) => pieces.disk = Some(cloud_disk::config_drive(options)?),
+        _ => pieces.routes = Platform::chosen(options).map(|p| p.routes(options)).transpose()?,
+    }
+    Ok(pieces)
 }
 
 /// The OEM strings of this guest.
 fn strings(options: &Options) -> Result<Vec<String>> {
-    let mut strings: Vec<_> = options.cmdline_extra.iter().map(|text| smbios::cmdline_extra(text)).collect();
+    let words = Platform::chosen(options).and_then(|p| p.cmdline).into_iter();
+    let words: Vec<_> = words.chain(options.cmdline_extra.as_deref()).collect();
+    let mut strings = Vec::new();
+    if !words.is_empty() {
+        strings.push(smbios::cmdline_extra(&words.join(" ")));
+    }
     if options.cloud.is_none() {
         let keys = public_keys(options)?;
         if !keys.is_empty() {

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use twinhull_sysutil::command::which;
 
-use crate::options::Cloud;
+use crate::cloud::platform::Platform;
+use crate::options::Options;
 use crate::process::{Supervised, TICK, tethered};
 use crate::signals::Signals;
 
@@ -35,11 +36,8 @@ pub struct Web {
 }
 
 /// Where the guest finds the server: inside the user network's own subnet, as nothing else can be forwarded.
-pub(crate) fn address(cloud: Option<Cloud>) -> &'static str {
-    match cloud {
-        Some(Cloud::Hetzner) => "169.254.169.100",
-        _ => "10.0.2.100",
-    }
+pub(crate) fn address(options: &Options) -> String {
+    Platform::chosen(options).map_or_else(|| "10.0.2.100".to_owned(), |platform| platform.beside(100))
 }
 
 impl Web {

@@ -1,6 +1,8 @@
 //! Network interfaces as platforms describe them, and what systemd-networkd makes of them.
 
+mod links;
 pub mod networkd;
+pub mod openstack;
 pub mod v1;
 pub mod v2;
 
@@ -12,11 +14,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::yaml::Node;
 
-/// An interface, known by its MAC address alone: names in documents are another system's guess.
+pub use links::{Bond, Kind, Parent, Vlan};
+
+/// An interface, known by its MAC address alone: names in documents are another system's guess. Bonds and
+/// VLANs have names of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
-    /// Which card.
+    /// Which card; of what is made on top of cards, the address it gets.
     pub mac: Mac,
+    /// Whether it is a card at all.
+    #[serde(default, skip_serializing_if = "Kind::is_card")]
+    pub kind: Kind,
+    /// Drivers whose cards are the insides of this one: they have its address, and are to be left alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inner_drivers: Vec<String>,
     /// Ask for an IPv4 address.
     pub dhcp4: bool,
     /// Ask for an IPv6 address.
@@ -35,6 +46,13 @@ pub struct Interface {
     pub mtu: Option<u32>,
     /// Whether the machine counts as online only with it.
     pub required: bool,
+    /// Priority of the routes that aren't fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<u32>,
+    /// A routing table for what comes from this interface's own addresses, and for nothing else: a network that
+    /// drops packets with another interface's address needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_table: Option<u32>,
 }
 
 impl Interface {
@@ -42,6 +60,8 @@ impl Interface {
     pub fn new(mac: Mac) -> Self {
         Interface {
             mac,
+            kind: Kind::Card,
+            inner_drivers: Vec::new(),
             dhcp4: false,
             dhcp6: false,
             accept_ra: None,
@@ -51,8 +71,55 @@ impl Interface {
             search: Vec::new(),
             mtu: None,
             required: true,
+            metric: None,
+            own_table: None,
         }
     }
+
+    /// Adds an address; one that isn't any becomes a note about `what`.
+    pub fn add_address(&mut self, address: &str, mask: Option<&str>, what: &str, notes: &mut Vec<String>) {
+        match Network::new(address.split('%').next().unwrap_or(address), mask) {
+            Ok(network) => self.addresses.push(network),
+            Err(problem) => notes.push(format!("{what}: an address is left out: {problem}")),
+        }
+    }
+
+    /// Adds a gateway for everything; one that isn't any becomes a note about `what`.
+    pub fn add_gateway(&mut self, gateway: &str, what: &str, notes: &mut Vec<String>) {
+        match address(gateway) {
+            Some(via) if via.is_unspecified() => {}
+            Some(via) => self.routes.push(default_route(via)),
+            None => notes.push(format!("{what}: a gateway is left out: it isn't an IP address")),
+        }
+    }
+
+    /// The last touches, which every reader ends with.
+    pub fn finished(mut self) -> Self {
+        finish(&mut self);
+        self
+    }
+}
+
+/// A second card of a platform that drops packets whose sender is another card's address.
+pub(crate) fn own_table(number: usize) -> u32 {
+    // Far from the tables that the kernel and people use.
+    10_000 + u32::try_from(number).unwrap_or(0).min(1000)
+}
+
+/// Priority of the routes of a further card that is as good as the first one, and must not win over it.
+pub(crate) fn later_metric(number: usize) -> u32 {
+    // networkd's own is 1024.
+    1024 + 100 * u32::try_from(number).unwrap_or(0).min(1000)
+}
+
+/// The interface whose MAC address a document says; what says none becomes a note about `what`.
+pub(crate) fn card(mac: Option<&str>, what: &str, notes: &mut Vec<String>) -> Option<Interface> {
+    match mac.map(str::parse::<Mac>) {
+        Some(Ok(mac)) => return Some(Interface::new(mac)),
+        Some(Err(problem)) => notes.push(format!("{what} is left out: {problem}")),
+        None => notes.push(format!("{what} is left out: it has no MAC address")),
+    }
+    None
 }
 
 /// A route.
@@ -78,7 +145,15 @@ impl FromStr for Mac {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || "a MAC address looks like 96:00:00:08:19:da".to_owned();
         let mut bytes = [0; 6];
-        let mut parts = text.trim().split([':', '-']);
+        let text = text.trim();
+        // Azure writes 000D3AF806EC.
+        if text.len() == 12 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            for (byte, at) in bytes.iter_mut().zip((0..12).step_by(2)) {
+                *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| bad())?;
+            }
+            return Ok(Mac(bytes));
+        }
+        let mut parts = text.split([':', '-']);
         for byte in &mut bytes {
             let part = parts.next().filter(|p| p.len() == 2).ok_or_else(bad)?;
             *byte = u8::from_str_radix(part, 16).map_err(|_| bad())?;
@@ -131,6 +206,29 @@ impl Network {
             return Err(format!("a prefix has {most} bits at most here"));
         }
         Ok(Network { address, bits })
+    }
+
+    /// The network itself: the address without the bits of its host.
+    pub fn prefix(&self) -> Network {
+        let address = match self.address {
+            IpAddr::V4(a) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.bits.min(32))).unwrap_or(0);
+                Ipv4Addr::from_bits(a.to_bits() & mask).into()
+            }
+            IpAddr::V6(a) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.bits.min(128))).unwrap_or(0);
+                Ipv6Addr::from_bits(a.to_bits() & mask).into()
+            }
+        };
+        Network { address, bits: self.bits }
+    }
+
+    /// The first address after the network's own, where some clouds have their routers.
+    pub fn first(&self) -> Option<IpAddr> {
+        match self.prefix().address {
+            IpAddr::V4(a) => a.to_bits().checked_add(1).map(|n| Ipv4Addr::from_bits(n).into()),
+            IpAddr::V6(a) => a.to_bits().checked_add(1).map(|n| Ipv6Addr::from_bits(n).into()),
+        }
     }
 
     /// Whether an address is in this network.
@@ -233,7 +331,7 @@ fn address(text: &str) -> Option<IpAddr> {
     text.trim().split('%').next()?.parse().ok()
 }
 
-fn name_servers(items: &[Node], notes: &mut Vec<String>) -> Vec<IpAddr> {
+pub(crate) fn name_servers(items: &[Node], notes: &mut Vec<String>) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for item in items {
         for word in item.text().unwrap_or_default().split([' ', ',']).filter(|w| !w.is_empty()) {
@@ -251,7 +349,7 @@ fn domains(items: &[Node]) -> Vec<String> {
     words.filter_map(|w| crate::machine::Hostname::new(w).ok().map(String::from)).collect()
 }
 
-fn mtu(node: Option<&Node>) -> Option<u32> {
+pub(crate) fn mtu(node: Option<&Node>) -> Option<u32> {
     node?.text()?.parse().ok().filter(|n| (576..=65_535).contains(n))
 }
 

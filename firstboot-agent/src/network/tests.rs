@@ -90,6 +90,29 @@ fn version_1_statics_and_routes() {
 }
 
 #[test]
+fn bonds_and_vlans_in_both_versions() {
+    let v2 = "version: 2\nethernets:\n  a: {match: {macaddress: '96:00:00:08:19:da'}}\n  b: {match: {macaddress: '96:00:00:08:19:db'}}\n\
+        bonds:\n  ours: {interfaces: [a, b], parameters: {mode: active-backup, mii-monitor-interval: 100}, dhcp4: true}\n\
+        vlans:\n  tagged: {id: 7, link: ours, addresses: [10.0.0.5/24]}\n";
+    let v1 = "version: 1\nconfig:\n- {type: vlan, name: tagged, vlan_id: 7, vlan_link: ours, subnets: [{type: static, address: 10.0.0.5/24}]}\n\
+        - {type: bond, name: ours, bond_interfaces: [a, b], params: {bond-mode: active-backup, bond-miimon: 100}, subnets: [{type: dhcp4}]}\n\
+        - {type: physical, name: a, mac_address: '96:00:00:08:19:da'}\n- {type: physical, name: b, mac_address: '96:00:00:08:19:db'}\n";
+    for text in [v2, v1] {
+        let (units, notes) = run(text, &[]);
+        assert_eq!(notes, [""; 0], "{text}");
+        for want in [
+            "MACAddress=96:00:00:08:19:db\nKind=!*\n\n[Link]\nRequiredForOnline=no\n\n[Network]\nBond=bond0",
+            "[NetDev]\nName=bond0\nKind=bond\nMACAddress=96:00:00:08:19:da\n\n[Bond]\nMode=active-backup\nMIIMonitorSec=100ms",
+            "[Match]\nName=bond0\n\n[Network]\nDHCP=ipv4\nVLAN=vlan7",
+            "[NetDev]\nName=vlan7\nKind=vlan\nMACAddress=96:00:00:08:19:da\n\n[VLAN]\nId=7",
+            "[Match]\nName=vlan7\n\n[Network]\nDHCP=no\nAddress=10.0.0.5/24",
+        ] {
+            assert!(units.contains(want), "{want}\n{units}");
+        }
+    }
+}
+
+#[test]
 fn odd_documents_are_nothing_or_notes() {
     for (text, noted) in [
         ("", 0),

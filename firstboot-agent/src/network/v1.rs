@@ -1,9 +1,9 @@
-//! Version 1 of network-config, which Hetzner speaks as well, with what is seen in the wild: subnets without
+//! Version 1 of network-config (cards, bonds and VLANs), which Hetzner speaks as well, with what is seen in the wild: subnets without
 //! a type, name servers beside interfaces, and `eth0:0` entries that belong to `eth0`.
 
 use super::{
-    Interface, Mac, Network, Route, address, default_route, domains, finish, is_default, mtu, name_servers,
-    only_card,
+    Interface, Mac, Network, Route, address, default_route, domains, finish, is_default, links, mtu,
+    name_servers, only_card,
 };
 use crate::yaml::Node;
 
@@ -63,10 +63,23 @@ pub fn parse(config: &Node, cards: &[Mac], notes: &mut Vec<String>) -> Vec<Inter
                 search.push((target, domains(entry.items_at("search"))));
             }
             Some("route") => routes.push(entry),
-            Some("loopback") | None => {}
+            // After the cards.
+            Some("loopback" | "bond" | "vlan") | None => {}
             Some(other) => {
                 notes.push(format!("{}: `type: {other}` is left out: it isn't supported", entry.place));
             }
+        }
+    }
+    for kind in ["bond", "vlan"] {
+        for entry in config.items().iter().filter(|e| e.text_at("type") == Some(kind)) {
+            let name = entry.text_at("name").unwrap_or_default();
+            let what = format!("{}: interface `{name}`", entry.place);
+            let Some(mut interface) = upper(kind, entry, &found, &what, notes) else { continue };
+            interface.mtu = mtu(entry.get("mtu"));
+            for part in entry.items_at("subnets") {
+                subnet(part, &mut interface, notes);
+            }
+            found.push((name.to_owned(), interface));
         }
     }
     let target = |found: &[(String, Interface)], name: &Option<String>| -> Vec<usize> {
@@ -91,6 +104,31 @@ pub fn parse(config: &Node, cards: &[Mac], notes: &mut Vec<String>) -> Vec<Inter
     let mut interfaces: Vec<_> = found.into_iter().map(|(_, i)| i).collect();
     interfaces.iter_mut().for_each(finish);
     interfaces
+}
+
+/// A bond or VLAN.
+fn upper(
+    kind: &str,
+    entry: &Node,
+    found: &[(String, Interface)],
+    what: &str,
+    notes: &mut Vec<String>,
+) -> Option<Interface> {
+    let text = |key: &str| entry.text_at(key);
+    if kind == "vlan" {
+        let wanted =
+            links::WantedVlan { id: text("vlan_id"), on: text("vlan_link"), mac: text("mac_address") };
+        return links::vlan(&wanted, found, what, notes);
+    }
+    let parameter = |key: &str| entry.get("params").and_then(|p| p.text_at(key));
+    let wanted = links::WantedBond {
+        members: entry.items_at("bond_interfaces").iter().filter_map(Node::text).collect(),
+        mac: text("mac_address"),
+        mode: parameter("bond-mode"),
+        miimon: parameter("bond-miimon"),
+        policy: parameter("bond-xmit-hash-policy"),
+    };
+    links::bond(&wanted, found, what, notes)
 }
 
 fn subnet(node: &Node, interface: &mut Interface, notes: &mut Vec<String>) {

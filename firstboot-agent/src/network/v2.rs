@@ -1,8 +1,8 @@
-//! Version 2 of network-config (what netplan reads), its ethernets.
+//! Version 2 of network-config (what netplan reads): its ethernets, bonds and VLANs.
 
 use super::{
-    Interface, Mac, Network, Route, address, default_route, domains, finish, is_default, mtu, name_servers,
-    only_card,
+    Interface, Mac, Network, Route, address, default_route, domains, finish, is_default, links, mtu,
+    name_servers, only_card,
 };
 use crate::yaml::{Node, Value};
 
@@ -26,39 +26,84 @@ const KNOWN: &[&str] = &[
 
 /// Reads the mapping that has `ethernets`.
 pub fn parse(node: &Node, cards: &[Mac], notes: &mut Vec<String>) -> Vec<Interface> {
-    for kind in ["bonds", "bridges", "vlans", "wifis", "tunnels", "vrfs"] {
+    for kind in ["bridges", "wifis", "tunnels", "vrfs"] {
         if node.get(kind).is_some_and(|n| !n.entries().is_empty()) {
             notes.push(format!("network-config: `{kind}` are left out: they aren't supported"));
         }
     }
-    let entries = node.get("ethernets").map_or(&[][..], Node::entries);
-    let mut found: Vec<Interface> = Vec::new();
-    for (name, entry) in entries {
-        let name = name.text().unwrap_or_default();
-        let mac = match entry.get("match").and_then(|m| m.text_at("macaddress")).map(str::parse::<Mac>) {
-            Some(Ok(mac)) => Some(mac),
-            Some(Err(problem)) => {
-                notes.push(format!("{}: interface `{name}` is left out: {problem}", entry.place));
-                None
+    // Bonds before VLANs, which may be on them.
+    let mut found: Vec<(String, Interface)> = Vec::new();
+    for (section, more) in [
+        ("ethernets", &[][..]),
+        ("bonds", &["interfaces", "parameters", "macaddress"]),
+        ("vlans", &["id", "link", "macaddress"]),
+    ] {
+        let entries = node.get(section).map_or(&[][..], Node::entries);
+        for (name, entry) in entries {
+            let name = name.text().unwrap_or_default();
+            let what = format!("{}: interface `{name}`", entry.place);
+            let interface = match section {
+                "bonds" => bond(entry, &found, &what, notes),
+                "vlans" => {
+                    let text = |key: &str| entry.text_at(key);
+                    let wanted =
+                        links::WantedVlan { id: text("id"), on: text("link"), mac: text("macaddress") };
+                    links::vlan(&wanted, &found, &what, notes)
+                }
+                _ => ethernet(entry, name, entries.len(), cards, notes),
+            };
+            let Some(mut interface) = interface else { continue };
+            for (key, _) in entry.entries() {
+                match key.text() {
+                    Some(key) if KNOWN.contains(&key) || more.contains(&key) => {}
+                    key => notes.push(format!("{}: `{}` is ignored", entry.place, key.unwrap_or("?"))),
+                }
             }
-            None => only_card(entries.len(), cards, name, notes),
-        };
-        let Some(mac) = mac else { continue };
-        for (key, _) in entry.entries() {
-            match key.text() {
-                Some(key) if KNOWN.contains(&key) => {}
-                key => notes.push(format!("{}: `{}` is ignored", entry.place, key.unwrap_or("?"))),
-            }
+            settings(entry, &mut interface, notes);
+            finish(&mut interface);
+            found.push((name.to_owned(), interface));
         }
-        let mut interface = ethernet(mac, entry, notes);
-        finish(&mut interface);
-        found.push(interface);
     }
-    found
+    found.into_iter().map(|(_, interface)| interface).collect()
 }
 
-fn ethernet(mac: Mac, entry: &Node, notes: &mut Vec<String>) -> Interface {
-    let mut interface = Interface::new(mac);
+fn ethernet(
+    entry: &Node,
+    name: &str,
+    entries: usize,
+    cards: &[Mac],
+    notes: &mut Vec<String>,
+) -> Option<Interface> {
+    let mac = match entry.get("match").and_then(|m| m.text_at("macaddress")).map(str::parse::<Mac>) {
+        Some(Ok(mac)) => Some(mac),
+        Some(Err(problem)) => {
+            notes.push(format!("{}: interface `{name}` is left out: {problem}", entry.place));
+            None
+        }
+        None => only_card(entries, cards, name, notes),
+    };
+    mac.map(Interface::new)
+}
+
+fn bond(
+    entry: &Node,
+    found: &[(String, Interface)],
+    what: &str,
+    notes: &mut Vec<String>,
+) -> Option<Interface> {
+    let parameter = |key: &str| entry.get("parameters").and_then(|p| p.text_at(key));
+    let wanted = links::WantedBond {
+        members: entry.items_at("interfaces").iter().filter_map(Node::text).collect(),
+        mac: entry.text_at("macaddress"),
+        mode: parameter("mode"),
+        miimon: parameter("mii-monitor-interval"),
+        policy: parameter("transmit-hash-policy"),
+    };
+    links::bond(&wanted, found, what, notes)
+}
+
+/// What cards, bonds and VLANs have in common.
+fn settings(entry: &Node, interface: &mut Interface, notes: &mut Vec<String>) {
     interface.dhcp4 = entry.flag_at("dhcp4").unwrap_or(false);
     interface.dhcp6 = entry.flag_at("dhcp6").unwrap_or(false);
     interface.accept_ra = entry.flag_at("accept-ra");
@@ -89,7 +134,6 @@ fn ethernet(mac: Mac, entry: &Node, notes: &mut Vec<String>) -> Interface {
         interface.dns = name_servers(servers.items_at("addresses"), notes);
         interface.search = domains(servers.items_at("search"));
     }
-    interface
 }
 
 fn route(node: &Node, notes: &mut Vec<String>) -> Option<Route> {

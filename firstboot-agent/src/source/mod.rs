@@ -1,20 +1,38 @@
 //! Where a machine can learn who it is. One folder a source, its tests beside it.
 //!
-//! A [`Source`] has fetched everything when it exists, so asking it can't fail halfway; it says only what
-//! its platform has, and the trait's defaults say "nothing" for the rest.
+//! A source fetches everything first and then reads it into a [`Found`], so using that can't fail halfway. It
+//! fills in only what its platform has; the rest is "nothing".
 
+mod disk;
+mod host;
+mod platforms;
+
+pub mod aws;
+pub mod azure;
+pub mod digitalocean;
+pub mod gcp;
 pub mod hetzner;
+pub mod matchbox;
 pub mod nocloud;
+pub mod openstack;
+pub mod oracle;
+pub mod scaleway;
+pub mod vultr;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use crate::clock::Clock;
+use base64::Engine as _;
+
 use crate::console::Console;
-use crate::http::Http;
-use crate::machine::{Hostname, Machine, SshKey};
-use crate::network::{Interface, Mac};
+use crate::http::{Ask, Http, METADATA_LIMIT, Service, USER_DATA_LIMIT};
+use crate::machine::{self, Hostname, Machine, SshKey};
+use crate::network::Interface;
+use crate::yaml::{self, Node};
 use crate::{Error, Result};
+
+pub use host::Host;
+pub use platforms::{PLATFORMS, Platform};
 
 /// User data as a source has it.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -38,120 +56,138 @@ impl std::fmt::Debug for UserDataState {
     }
 }
 
-/// What a platform said about this machine.
-pub trait Source {
-    /// One word for console and state.
-    fn name(&self) -> &'static str;
-
-    /// URL or device, for the console.
-    fn place(&self) -> String;
-
-    /// Whether anybody who can put a medium into the machine can be this source.
-    fn removable(&self) -> bool {
-        false
+impl UserDataState {
+    /// What came of asking for it.
+    pub fn of(got: Result<Option<Vec<u8>>>) -> Self {
+        match got {
+            Ok(None) => UserDataState::None,
+            Ok(Some(bytes)) => UserDataState::Some(bytes),
+            Err(error) => UserDataState::Failed(error.to_string()),
+        }
     }
 
-    /// The platform's name for this instance.
-    fn instance_id(&self) -> Option<String> {
-        None
-    }
-
-    /// Host name.
-    fn hostname(&self) -> Option<Hostname> {
-        None
-    }
-
-    /// Public keys for root.
-    fn ssh_keys(&self) -> Vec<SshKey> {
-        Vec::new()
-    }
-
-    /// Network interfaces.
-    fn network(&self) -> Vec<Interface> {
-        Vec::new()
-    }
-
-    /// User data.
-    fn user_data(&self) -> UserDataState {
-        UserDataState::None
-    }
-
-    /// What was tolerated or left out, one line each.
-    fn notes(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// All of it as a machine.
-    fn machine(&self) -> Machine {
-        Machine {
-            source: self.name().to_owned(),
-            instance_id: self.instance_id(),
-            hostname: self.hostname(),
-            ssh_keys: self.ssh_keys(),
-            network: self.network(),
+    /// User data that a platform hands out in base64, from `place`.
+    pub fn of_base64(text: Option<&str>, place: &str) -> Self {
+        let text: String = text.unwrap_or_default().split_whitespace().collect();
+        if text.is_empty() {
+            return UserDataState::None;
+        }
+        match base64::engine::general_purpose::STANDARD.decode(text) {
+            Ok(bytes) if bytes.len() <= USER_DATA_LIMIT => UserDataState::Some(bytes),
+            Ok(_) => UserDataState::Failed(format!("{place} has more than {USER_DATA_LIMIT} bytes")),
+            Err(_) => UserDataState::Failed(format!("{place} should be base64, but isn't")),
         }
     }
 }
 
-/// The machine the agent runs on, as far as sources look at it.
-pub struct Host<'a> {
-    /// Root of /proc, /sys, /dev and /run.
-    pub root: PathBuf,
-    /// Time.
-    pub clock: &'a dyn Clock,
+/// What a platform said about this machine.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// One word for console and state.
+    pub name: &'static str,
+    /// URL or device, for the console.
+    pub place: String,
+    /// Whether anybody who can put a medium into the machine can be this source.
+    pub removable: bool,
+    /// The platform's name for this instance.
+    pub instance_id: Option<String>,
+    /// Host name.
+    pub hostname: Option<Hostname>,
+    /// Public keys for root.
+    pub ssh_keys: Vec<SshKey>,
+    /// Network interfaces.
+    pub network: Vec<Interface>,
+    /// User data.
+    pub user_data: UserDataState,
+    /// What was tolerated or left out, one line each.
+    pub notes: Vec<String>,
+    /// What the platform wants to hear once the machine is set up.
+    pub report: Option<Report>,
 }
 
-impl std::fmt::Debug for Host<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Host").field("root", &self.root).finish_non_exhaustive()
-    }
+/// A request that tells a platform that the machine is set up. Some take one that never says so for broken.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// How.
+    pub method: &'static str,
+    /// Where.
+    pub url: String,
+    /// Names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// What.
+    pub body: &'static str,
 }
 
-impl Host<'_> {
-    /// A path of the host.
-    pub fn path(&self, path: &str) -> PathBuf {
-        self.root.join(path.trim_start_matches('/'))
-    }
-
-    /// The words of the kernel command line.
-    pub fn command_line(&self) -> Vec<String> {
-        let text = fs_err::read_to_string(self.path("/proc/cmdline")).unwrap_or_default();
-        text.split_whitespace().map(|w| w.trim_matches('"').to_owned()).collect()
-    }
-
-    /// The value of the last `name=value` on the kernel command line.
-    pub fn option(&self, name: &str) -> Option<String> {
-        let words = self.command_line();
-        words.iter().rev().find_map(|w| w.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
-    }
-
-    /// MAC addresses of Ethernet cards, virtual interfaces left out.
-    pub fn cards(&self) -> Vec<Mac> {
-        let Ok(entries) = fs_err::read_dir(self.path("/sys/class/net")) else { return Vec::new() };
-        let read = |dir: &Path, file: &str| {
-            fs_err::read_to_string(dir.join(file)).map(|t| t.trim().to_owned()).unwrap_or_default()
+impl Report {
+    /// Sends it, once: a machine that is set up doesn't wait for its platform to notice.
+    pub fn send(&self, host: &Host<'_>) -> Result<()> {
+        let ask = Ask {
+            method: self.method,
+            headers: &self.headers,
+            body: self.body.as_bytes(),
+            ..Ask::get(METADATA_LIMIT)
         };
-        let mut cards: Vec<Mac> = entries
-            .flatten()
-            .map(|e| e.path())
-            .filter(|p| read(p, "type") == "1" && p.join("device").exists())
-            .filter_map(|p| read(&p, "address").parse().ok())
-            .collect();
-        cards.sort();
-        cards.dedup();
-        cards
-    }
-
-    /// How long a source on the network may take: the command line says, or a minute for a machine that
-    /// knows nothing yet and ten seconds for one that does.
-    pub fn bound(&self, known: bool) -> Duration {
-        let asked = self.option("twinhull.provision-timeout").and_then(|t| t.parse().ok());
-        Duration::from_secs(asked.unwrap_or(if known { 10 } else { 60 }).clamp(1, 240))
+        Http::new(host.clock, Duration::ZERO).tell(&self.url, &ask)
     }
 }
 
-/// Asks the source that the generator found. `None`: this machine has none, which is fine.
-pub fn look(host: &Host<'_>, known: bool, console: &mut Console<'_>) -> Result<Option<Box<dyn Source>>> {
+impl Found {
+    /// All of it as a machine.
+    pub fn machine(&self) -> Machine {
+        Machine {
+            source: self.name.to_owned(),
+            instance_id: self.instance_id.clone(),
+            hostname: self.hostname.clone(),
+            ssh_keys: self.ssh_keys.clone(),
+            network: self.network.clone(),
+        }
+    }
+
+    /// Takes an instance id; `what` should have had one.
+    fn take_instance_id(&mut self, id: Option<&str>, what: &str) {
+        self.instance_id = id.map(str::trim).filter(|id| !id.is_empty()).map(yaml::printable);
+        if self.instance_id.is_none() {
+            self.notes
+                .push(format!("{what} is missing, so a copy of this machine would take itself for this one"));
+        }
+    }
+
+    /// Takes a host name, if it is one.
+    fn take_hostname(&mut self, text: Option<&str>) {
+        let Some(text) = text.filter(|t| !t.trim().is_empty()) else { return };
+        match Hostname::new(text) {
+            Ok(hostname) => self.hostname = Some(hostname),
+            Err(problem) => self.notes.push(format!("the host name is left out: {problem}")),
+        }
+    }
+
+    /// Takes SSH keys in any shape.
+    fn take_keys(&mut self, node: Option<&Node>) {
+        for key in machine::ssh_keys(node, &mut self.notes) {
+            if !self.ssh_keys.contains(&key) {
+                self.ssh_keys.push(key);
+            }
+        }
+    }
+
+    /// Takes SSH keys from lines of text.
+    fn take_key_lines(&mut self, text: &str) {
+        let value = yaml::Value::Text(text.to_owned());
+        self.take_keys(Some(&Node { value, ..Node::default() }));
+    }
+
+    /// What an optional request came to; trouble becomes a note about `what`.
+    fn optional<T>(&mut self, got: Result<Option<T>>, what: &str) -> Option<T> {
+        got.unwrap_or_else(|error| {
+            self.notes.push(format!("{what} left out: {error}"));
+            None
+        })
+    }
+}
+
+/// Asks the source that the generator found; `root` is the machine's. `None`: this machine has none, which is
+/// fine.
+pub fn look(host: &Host<'_>, root: &Path, known: bool, console: &mut Console<'_>) -> Result<Option<Found>> {
     let file = host.path("/run/twinhull/source");
     let word = match fs_err::read_to_string(&file) {
         Ok(word) => word.trim().to_owned(),
@@ -163,21 +199,51 @@ pub fn look(host: &Host<'_>, known: bool, console: &mut Console<'_>) -> Result<O
         }
         Err(e) => return Err(Error::file("the generator's answer", file)(e)),
     };
+    if let Some(folder) = word.strip_prefix("file:") {
+        return nocloud::from_folder(host, root, folder).map(Some);
+    }
+    let http = || Http::new(host.clock, host.bound(known));
     match word.as_str() {
-        "hetzner" => {
-            let http = Http::new(host.clock, host.bound(known));
-            let base = host.option("twinhull.metadata-url").unwrap_or_else(|| hetzner::BASE.to_owned());
-            Ok(Some(Box::new(hetzner::Hetzner::fetch(&http, &base)?)))
-        }
-        "nocloud-net" => {
-            let http = Http::new(host.clock, host.bound(known));
-            Ok(Some(Box::new(nocloud::from_network(host, &http)?)))
-        }
-        "local" => Ok(nocloud::from_disk(host)?.map(|s| Box::new(s) as Box<dyn Source>)),
+        "nocloud-net" => nocloud::from_network(host, &http()).map(Some),
+        "matchbox" => matchbox::fetch(host, &http()).map(Some),
+        "credentials" => nocloud::from_credentials(host).map(Some),
+        "local" => local(host),
         "off" => Ok(None),
-        other => {
-            console.warn(format!("source `{other}` isn't known to this version, so nothing is asked"));
-            Ok(None)
+        word => {
+            let Some(platform) = PLATFORMS.iter().find(|p| p.name == word) else {
+                console.warn(format!("source `{word}` isn't known to this version, so nothing is asked"));
+                return Ok(None);
+            };
+            let given = host.option("twinhull.metadata-url");
+            let http = http();
+            let mut service = match &given {
+                Some(url) => Service::given_at(&http, url),
+                None => Service::new(&http, platform.bases),
+            };
+            let mut found = (platform.fetch)(host, &mut service)?;
+            found.name = platform.name;
+            if found.place.is_empty() {
+                found.place = service.place().to_owned();
+            }
+            Ok(Some(found))
         }
     }
 }
+
+/// A medium in a machine that is on no cloud.
+fn local(host: &Host<'_>) -> Result<Option<Found>> {
+    let settling = disk::Settling::new(host);
+    if let Some(device) = settling.find(host, disk::CIDATA) {
+        return nocloud::from_disk(host, &device).map(Some);
+    }
+    match settling.find(host, disk::CONFIG_2) {
+        Some(device) => {
+            let found = openstack::from_disk(host, &device)?;
+            Ok(Some(Found { name: "config-drive", removable: true, ..found }))
+        }
+        None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

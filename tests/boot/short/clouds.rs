@@ -1,5 +1,7 @@
 //! First boot on (emulated) clouds: what the metadata says is what the machine becomes.
 
+use std::collections::BTreeMap;
+
 use crate::support::{Guest, values};
 
 const KEY: &str =
@@ -87,4 +89,103 @@ fn nocloud_with_user_data() {
     assert_eq!(get("ran"), "/run/hello-ran");
     assert_eq!(get("leak"), "0");
     assert_eq!(get("stored"), "700");
+}
+
+/// A guest of a cloud with a name, a key and user data, and what a script in it prints as `key=value` lines.
+fn on_cloud<const N: usize>(cloud: &str, more: [&str; N], script: &str) -> (Guest, BTreeMap<String, String>) {
+    let guest = Guest::new();
+    let key = guest.file("key.pub", KEY);
+    let data = guest.file("user-data", "#twinhull\nfiles: [{path: /etc/motd, content: from user data}]\n");
+    let guest =
+        guest.args(["--hostname", "cloudy", "--ssh-key", &key, "--user-data", &data, "--cloud", cloud]);
+    let guest = guest.args(more);
+    let ran = guest.exec(&format!(
+        "echo state=$(systemctl is-system-running --wait); echo name=$(cat /proc/sys/kernel/hostname); \
+         echo motd=$(cat /etc/motd); echo key=$(cat /etc/ssh/authorized_keys.d/root); \
+         echo source=$(grep -o '\"source\": \"[^\"]*' /var/lib/twinhull/provision/machine.json); \
+         for i in $(seq 20); do ip -4 route show default | grep -q via && break; sleep 1; done; \
+         echo four=$(ip -4 -o addr show); echo route=$(ip -4 route show default); {script}"
+    ));
+    let got = values(&ran.ok().stdout);
+    let text = format!("{got:#?}\n{}", guest.serial());
+    for (key, want) in [("state", "running"), ("name", "cloudy"), ("motd", "from user data"), ("key", KEY)] {
+        assert_eq!(got.get(key).map(String::as_str), Some(want), "{key}: {text}");
+    }
+    let name = got.get("source").and_then(|s| s.rsplit('"').next());
+    // The firmware says OpenStack, the disk is found all the same.
+    let source = if cloud == "config-drive" { "openstack" } else { cloud };
+    assert_eq!(name, Some(source), "{text}");
+    (guest, got)
+}
+
+/// A service without more ado, and no DHCP: all addresses are in the metadata.
+#[test]
+fn digitalocean() {
+    let (guest, got) = on_cloud("digitalocean", [], "echo dhcp=$(ls /run/systemd/netif/leases)");
+    let serial = guest.serial();
+    assert!(
+        got["four"].contains("169.254.169.15/24") && got["four"].contains("10.17.0.9/16"),
+        "{got:?}\n{serial}"
+    );
+    assert!(
+        got["route"].contains("via 169.254.169.2") && got["route"].contains("proto static"),
+        "{got:?}\n{serial}"
+    );
+    assert_eq!(got["dhcp"], "", "{serial}");
+}
+
+/// A service with tokens that is out of order at first.
+#[test]
+fn aws_after_some_errors() {
+    let (guest, got) = on_cloud("aws", ["--fault", "error:3"], "");
+    assert!(
+        got["route"].contains("via 169.254.169.2") && got["route"].contains("proto dhcp"),
+        "{got:?}\n{}",
+        guest.serial()
+    );
+}
+
+/// A service that wants a header, and wants to be told.
+#[test]
+fn azure() {
+    let (guest, got) = on_cloud("azure", [], "echo units=$(ls /etc/systemd/network)");
+    let serial = guest.serial();
+    assert!(got["units"].contains("10-twinhull-0-inner.network"), "{got:?}\n{serial}");
+    assert!(!serial.contains("wasn't told"), "{serial}");
+}
+
+/// A disk with a network of one's own on it: a VLAN that no name in the document counts for.
+#[test]
+fn config_drive() {
+    let network = "{\"links\": [{\"id\": \"eth9\", \"type\": \"phy\", \"ethernet_mac_address\": \"@MAC@\"}, \
+         {\"id\": \"tagged\", \"type\": \"vlan\", \"vlan_id\": 101, \"vlan_link\": \"eth9\"}], \
+         \"networks\": [{\"link\": \"eth9\", \"type\": \"ipv4_dhcp\"}, \
+         {\"link\": \"tagged\", \"type\": \"ipv4\", \"ip_address\": \"192.0.2.5\", \"netmask\": \"255.255.255.0\"}]}";
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("network_data.json");
+    fs_err::write(&path, network).unwrap();
+    let (guest, got) = on_cloud(
+        "config-drive",
+        ["--network-config", path.to_str().unwrap()],
+        "for i in $(seq 20); do ip -4 -o addr show | grep -q 192.0.2.5 && break; sleep 1; done; \
+         echo vlan=$(ip -d link show vlan101) $(ip -4 -o addr show vlan101)",
+    );
+    let serial = guest.serial();
+    assert!(got["vlan"].contains("id 101") && got["vlan"].contains("192.0.2.5/24"), "{got:?}\n{serial}");
+    assert!(got["four"].contains("10.0.2.15/24"), "{got:?}\n{serial}");
+}
+
+/// No cloud at all: the firmware's strings have user data as credentials.
+#[test]
+fn credentials() {
+    let guest = Guest::new().args([
+        "--credential",
+        "twinhull.user-data=#twinhull\nfiles: [{path: /etc/motd, content: from SMBIOS}]\n",
+        "--credential",
+        "twinhull.meta-data={instance-id: c-1, local-hostname: firm}",
+    ]);
+    let ran = guest.exec("echo name=$(cat /proc/sys/kernel/hostname); echo motd=$(cat /etc/motd)");
+    let got = values(&ran.ok().stdout);
+    let serial = guest.serial();
+    assert_eq!((got["name"].as_str(), got["motd"].as_str()), ("firm", "from SMBIOS"), "{serial}");
 }

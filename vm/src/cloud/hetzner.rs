@@ -17,48 +17,22 @@
 //!   `fe80::1`, so the static default route leads somewhere. It also sends router advertisements, which
 //!   Hetzner's does not: a guest that listens to them gets a second, site-local address.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::Value;
 
-use super::http::Documents;
-use super::{hostname, public_keys, quoted, quoted_list, read, read_template};
+use super::platform::{Platform, instance_id};
+use super::routes::Routes;
+use super::{hostname, metadata, public_keys, quoted, quoted_list, user_data};
 use crate::options::Options;
-use crate::smbios;
 
-/// The metadata service's address.
-pub(crate) const SERVICE: &str = "169.254.169.254";
-
-const NETWORK: &str = "169.254.169.0/24";
-const GATEWAY: &str = "169.254.169.2";
 const NAMESERVER: &str = "169.254.169.3";
 const GUEST: &str = "169.254.169.15";
 const GUEST6: &str = "2a01:4f8:beef:beef::1/64";
-const NETWORK6: &str = "fec0::/64";
-const GATEWAY6: &str = "fec0::1";
 const NAMESERVER6: &str = "fec0::3";
-
-/// What follows `-netdev user,id=net0`.
-pub(crate) fn netdev_options() -> String {
-    format!(
-        ",net={NETWORK},host={GATEWAY},dns={NAMESERVER},dhcpstart={GUEST},\
-         ipv6-net={NETWORK6},ipv6-host={GATEWAY6},ipv6-dns={NAMESERVER6}"
-    )
-}
-
-/// The instance's id: a number at Hetzner, but tests may want something else.
-fn instance_id(options: &Options) -> &str {
-    options.instance_id.as_deref().unwrap_or("42")
-}
-
-/// The value of `-smbios` that makes the guest recognise the cloud.
-pub(crate) fn dmi(options: &Options) -> String {
-    let serial = smbios::comma_escaped(instance_id(options));
-    format!("type=1,manufacturer=Hetzner,product=vServer,serial={serial}")
-}
 
 /// The metadata document.
 fn document(options: &Options) -> Result<String> {
-    let id = instance_id(options);
+    let id = instance_id(options, "42");
     let id = if id.parse::<u64>().is_ok() { id.to_owned() } else { quoted(id) };
     Ok(format!(
         "\
@@ -94,13 +68,13 @@ region: eu-central
 }
 
 /// All the service has to say.
-pub(crate) fn documents(options: &Options) -> Result<Documents> {
-    let metadata = match &options.metadata {
-        Some(path) => read_template(path, options).context("the metadata cannot be used")?,
+pub(crate) fn routes(_: &Platform, options: &Options) -> Result<Routes> {
+    let metadata = match metadata(options)? {
+        Some(bytes) => bytes,
         None => document(options)?.into_bytes(),
     };
     let base = "/hetzner/v1/metadata";
-    let mut documents = Documents::default();
+    let mut routes = Routes::default();
     // A document that cannot be read is served all the same, to see what the guest makes of it.
     let parsed: Value = std::str::from_utf8(&metadata)
         .ok()
@@ -112,22 +86,20 @@ pub(crate) fn documents(options: &Options) -> Result<Documents> {
             Value::Number(number) => number.to_string(),
             _ => continue,
         };
-        documents.add(&format!("{base}/{leaf}"), text.into_bytes());
+        routes.get(&format!("{base}/{leaf}"), text);
     }
     if let keys @ Value::Array(_) = &parsed["public-keys"] {
-        documents.add(&format!("{base}/public-keys"), keys.to_string().into_bytes());
+        routes.get(&format!("{base}/public-keys"), keys.to_string());
     }
     let networks = match &parsed["private-networks"] {
         list @ Value::Array(_) => list.to_string(),
         _ => "[]".into(),
     };
-    documents.add(&format!("{base}/private-networks"), format!("{networks}\n").into_bytes());
-    documents.add(base, metadata);
+    routes.get(&format!("{base}/private-networks"), format!("{networks}\n"));
+    routes.get(base, metadata);
     // Empty is answered with 204.
-    let user_data =
-        options.user_data.as_deref().map(read).transpose().context("the user data cannot be used")?;
-    documents.add("/hetzner/v1/userdata", user_data.unwrap_or_default());
-    Ok(documents)
+    routes.get("/hetzner/v1/userdata", user_data(options)?.unwrap_or_default());
+    Ok(routes)
 }
 
 #[cfg(test)]
@@ -139,8 +111,12 @@ mod tests {
         Options { cloud: Some(Cloud::Hetzner), hostname: Some("web-1".into()), ..Options::default() }
     }
 
-    fn text(documents: &Documents, path: &str) -> String {
-        String::from_utf8(documents.get(path).unwrap().to_vec()).unwrap()
+    fn routes(options: &Options) -> Routes {
+        super::routes(Platform::of(Cloud::Hetzner).unwrap(), options).unwrap()
+    }
+
+    fn text(routes: &Routes, path: &str) -> String {
+        String::from_utf8(routes.at(path).unwrap().to_vec()).unwrap()
     }
 
     #[test]
@@ -148,7 +124,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("k.pub");
         fs_err::write(&key, "ssh-ed25519 AAAA \"me\" a: b\n").unwrap();
-        let documents = documents(&Options { ssh_keys: vec![key], ..options() }).unwrap();
+        let documents = routes(&Options { ssh_keys: vec![key], ..options() });
         let value: Value = serde_saphyr::from_str(&text(&documents, "/hetzner/v1/metadata")).unwrap();
         assert_eq!(value["instance-id"], 42);
         assert_eq!(value["hostname"], "web-1");
@@ -177,14 +153,13 @@ mod tests {
         let path = dir.path().join("m");
         let options = Options { metadata: Some(path.clone()), instance_id: Some("i-1".into()), ..options() };
         fs_err::write(&path, "hostname: a\nmac: '@MAC@'\nprivate-networks: [{ip: 10.0.0.2}]\n").unwrap();
-        let good = documents(&options).unwrap();
+        let good = routes(&options);
         assert!(text(&good, "/hetzner/v1/metadata").contains("mac: '96:00:00:08:19:da'"));
         assert_eq!(text(&good, "/hetzner/v1/metadata/private-networks"), "[{\"ip\":\"10.0.0.2\"}]\n");
         assert_eq!(text(&good, "/hetzner/v1/metadata/hostname"), "a");
-        assert!(good.get("/hetzner/v1/metadata/instance-id").is_none());
+        assert!(good.at("/hetzner/v1/metadata/instance-id").is_none());
 
         fs_err::write(&path, b"\xff: [").unwrap();
-        assert_eq!(documents(&options).unwrap().get("/hetzner/v1/metadata").unwrap(), b"\xff: [");
-        assert!(dmi(&options).ends_with("serial=i-1"));
+        assert_eq!(routes(&options).at("/hetzner/v1/metadata").unwrap(), b"\xff: [");
     }
 }

@@ -3,7 +3,6 @@
 //! Every bound is on purpose, as the guest is not trusted: the size of a request's head, the time it may
 //! take, the number of connections at once. An answer always ends its connection.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,32 +12,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use super::fault::{DELAY, Fault, Faults, Kind, garbage};
+use super::routes::{Request, Routes};
+
 const HEAD_MAX: usize = 8 * 1024;
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 const CONNECTIONS_MAX: usize = 16;
 const LOG_MAX: usize = 1000;
 
-/// What is served: path and body. An empty body is answered with 204.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Documents(BTreeMap<String, Vec<u8>>);
-
-impl Documents {
-    /// Serves `body` at `path`.
-    pub(crate) fn add(&mut self, path: &str, body: Vec<u8>) {
-        self.0.insert(path.to_owned(), body);
-    }
-
-    /// The body at `path`.
-    #[cfg(test)]
-    pub(crate) fn get(&self, path: &str) -> Option<&[u8]> {
-        self.0.get(path).map(Vec::as_slice)
-    }
-}
-
 #[derive(Debug)]
 struct Shared {
-    documents: Documents,
+    routes: Routes,
+    faults: Faults,
     over: AtomicBool,
     open: AtomicUsize,
     log: Mutex<Vec<String>>,
@@ -53,13 +39,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves `documents` on a free port of the loopback.
-    pub(crate) fn start(documents: Documents) -> Result<Self> {
+    /// Serves `routes` on a free port of the loopback.
+    pub(crate) fn start(routes: Routes, fault: Option<Fault>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .context("the metadata service found no free port on the loopback")?;
         let port = listener.local_addr().context("the metadata service has no address")?.port();
         let shared = Arc::new(Shared {
-            documents,
+            routes,
+            faults: Faults::new(fault),
             over: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             log: Mutex::default(),
@@ -117,7 +104,7 @@ fn converse(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let deadline = Instant::now() + HEAD_PATIENCE;
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
-    let complete = loop {
+    let end = loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Ok(());
@@ -130,13 +117,34 @@ fn converse(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
         head.extend_from_slice(&buffer[..got]);
         if let Some(end) = end_of_head(&head) {
             // Not one byte over, even when it came with the last piece.
-            break end <= HEAD_MAX;
+            break Some(end).filter(|end| *end <= HEAD_MAX);
         }
         if head.len() > HEAD_MAX {
-            break false;
+            break None;
         }
     };
-    let (answer, line) = if complete { answer(&head, &shared.documents) } else { too_large() };
+    let (answer, line) = match end {
+        Some(end) => {
+            let request = Request::parse(&head[..end]);
+            // A body is of no interest, but what isn't read would break the connection off.
+            let length = request.as_ref().and_then(|r| r.header("Content-Length")?.parse().ok()).unwrap_or(0);
+            let mut left = usize::min(length, HEAD_MAX).saturating_sub(head.len() - end);
+            while left > 0 {
+                match stream.read(&mut buffer)? {
+                    0 => break,
+                    got => left = left.saturating_sub(got),
+                }
+            }
+            let fault = shared.faults.next();
+            match fault {
+                Some(Kind::Refuse) => return Ok(()),
+                Some(Kind::Delay) => std::thread::sleep(DELAY),
+                _ => {}
+            }
+            answer(request, &shared.routes, fault)
+        }
+        None => too_large(),
+    };
     {
         let mut log = shared.log.lock().unwrap_or_else(PoisonError::into_inner);
         if log.len() < LOG_MAX {
@@ -151,8 +159,11 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4)
 }
 
-fn response(status: &str, body: &[u8], with_body: bool) -> Vec<u8> {
+fn response(status: &str, body: &[u8], with_body: bool, says: Option<&str>) -> Vec<u8> {
     let mut answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\n").into_bytes();
+    if let Some(says) = says {
+        answer.extend_from_slice(format!("{says}\r\n").as_bytes());
+    }
     if !status.starts_with("204") {
         let kind = "Content-Type: text/plain; charset=utf-8";
         answer.extend_from_slice(format!("{kind}\r\nContent-Length: {}\r\n", body.len()).as_bytes());
@@ -166,26 +177,28 @@ fn response(status: &str, body: &[u8], with_body: bool) -> Vec<u8> {
 
 fn too_large() -> (Vec<u8>, String) {
     let status = "431 Request Header Fields Too Large";
-    (response(status, b"The head of the request is too large.\n", true), "- - 431".into())
+    (response(status, b"The head of the request is too large.\n", true, None), "- - 431".into())
 }
 
 /// The answer to a request, and its line in the log.
-fn answer(head: &[u8], documents: &Documents) -> (Vec<u8>, String) {
-    let line = head.split(|&b| b == b'\r').next().unwrap_or_default();
-    let words: Vec<_> = std::str::from_utf8(line).unwrap_or_default().split(' ').collect();
-    let (method, target) = match words[..] {
-        [method, target, "HTTP/1.1" | "HTTP/1.0"] if target.starts_with('/') => (method, target),
-        _ => return (response("400 Bad Request", b"This is not an HTTP request.\n", true), "- - 400".into()),
+fn answer(request: Option<Request<'_>>, routes: &Routes, fault: Option<Kind>) -> (Vec<u8>, String) {
+    let Some(request) = request else {
+        let body = b"This is not an HTTP request.\n";
+        return (response("400 Bad Request", body, true, None), "- - 400".into());
     };
-    let path = target.split('?').next().unwrap_or_default();
-    let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
-    let (status, body): (_, &[u8]) = match (method, documents.0.get(path)) {
-        ("GET" | "HEAD", Some(body)) if body.is_empty() => ("204 No Content", b""),
-        ("GET" | "HEAD", Some(body)) => ("200 OK", body),
-        ("GET" | "HEAD", None) => ("404 Not Found", b"not found\n"),
-        _ => ("405 Method Not Allowed", b"Only GET and HEAD are answered.\n"),
+    let garbage = garbage();
+    let (status, body): (_, &[u8]) = match fault {
+        Some(Kind::Error) => ("500 Internal Server Error", b"out of order\n"),
+        Some(Kind::Garbage) => ("200 OK", &garbage),
+        _ => routes.answer(&request),
     };
-    (response(status, body, method != "HEAD"), format!("{method} {target} {}", &status[..3]))
+    let mut answer = response(status, body, request.method != "HEAD", routes.said());
+    if fault == Some(Kind::Truncate) {
+        // All of the head and half of the body, or half of the head when that is all there is.
+        let lost = if body.is_empty() { answer.len() / 2 } else { body.len().div_ceil(2) };
+        answer.truncate(answer.len() - lost);
+    }
+    (answer, format!("{} {} {}", request.method, request.target, &status[..3]))
 }
 
 #[cfg(test)]
@@ -193,10 +206,15 @@ mod tests {
     use super::*;
 
     fn server() -> Server {
-        let mut documents = Documents::default();
-        documents.add("/a", b"one\n".to_vec());
-        documents.add("/none", Vec::new());
-        Server::start(documents).unwrap()
+        faulty(None)
+    }
+
+    fn faulty(fault: Option<&str>) -> Server {
+        let mut routes = Routes::default();
+        routes.get("/a", b"one\n".to_vec());
+        routes.get("/none", Vec::new());
+        routes.act("POST", "/done", "X", "thanks\n");
+        Server::start(routes, fault.map(|f| f.parse().unwrap())).unwrap()
     }
 
     fn ask(server: &Server, request: &[u8]) -> String {
@@ -223,6 +241,32 @@ mod tests {
             assert!(ask(&server, bad).starts_with("HTTP/1.1 400 "));
         }
         assert_eq!(server.log()[..2], ["GET /a?x=y 200".to_owned(), "HEAD /a/ 200".to_owned()]);
+    }
+
+    #[test]
+    fn bodies_are_read_and_forgotten() {
+        let server = server();
+        let body = "x".repeat(5000);
+        let request = format!("POST /done HTTP/1.1\r\nX: y\r\nContent-Length: 5000\r\n\r\n{body}");
+        assert!(ask(&server, request.as_bytes()).ends_with("thanks\n"));
+        assert!(ask(&server, b"POST /done HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 400 "));
+    }
+
+    #[test]
+    fn faults() {
+        let get = b"GET /a HTTP/1.1\r\n\r\n";
+        assert_eq!(ask(&faulty(Some("refuse")), get), "");
+        let server = faulty(Some("error:1"));
+        assert!(ask(&server, get).starts_with("HTTP/1.1 500 "));
+        assert!(ask(&server, get).ends_with("one\n"));
+        let cut = ask(&faulty(Some("truncate")), get);
+        assert!(cut.contains("Content-Length: 4\r\n") && cut.ends_with("\r\n\r\non"), "{cut}");
+        let server = faulty(Some("garbage"));
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).unwrap();
+        stream.write_all(get).unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        assert!(bytes.starts_with(b"HTTP/1.1 200 ") && String::from_utf8(bytes).is_err());
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! The clouds a guest can find around itself, and what their metadata have in common.
 
-pub(crate) mod hetzner;
+pub(crate) mod disk;
+mod documents;
+pub(crate) mod fault;
+mod hetzner;
 pub(crate) mod http;
-pub(crate) mod nocloud;
+pub(crate) mod platform;
+pub(crate) mod routes;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -45,6 +49,17 @@ pub(crate) fn public_keys(options: &Options) -> Result<Vec<String>> {
         ensure!(keys.len() > before, "{} holds no public key", path.display());
     }
     Ok(keys)
+}
+
+/// The file of `--metadata`.
+fn metadata(options: &Options) -> Result<Option<Vec<u8>>> {
+    let path = options.metadata.as_deref();
+    path.map(|path| read_template(path, options)).transpose().context("the metadata cannot be used")
+}
+
+/// The file of `--user-data`.
+fn user_data(options: &Options) -> Result<Option<Vec<u8>>> {
+    options.user_data.as_deref().map(read).transpose().context("the user data cannot be used")
 }
 
 /// A file for the guest.

@@ -10,10 +10,10 @@ const METADATA: &str = "instance-id: 42\nhostname: my-server\npublic-keys: [\"ss
 #[test]
 fn a_usual_server() {
     let private = b"- ip: 10.0.0.2\n  mac_address: '86:00:00:2a:7d:e0'\n  network: 10.0.0.0/8\n";
-    let found = Hetzner::parse(METADATA.as_bytes(), Some(private)).unwrap();
+    let found = parse(METADATA.as_bytes(), Some(private)).unwrap();
     let machine = found.machine();
     assert_eq!(machine.summary(), "instance 42, host name my-server, 1 key, 2 interfaces");
-    assert_eq!(found.notes(), [""; 0]);
+    assert_eq!(found.notes, [""; 0]);
     let unit = network::networkd::unit(&machine.network[1]);
     for line in
         ["DHCP=ipv4", "MTUBytes=1450", "UseMTU=no", "RequiredForOnline=no", "MACAddress=86:00:00:2a:7d:e0"]
@@ -32,13 +32,13 @@ fn odd_metadata() {
         ("instance-id: 1\nnetwork-config: 5\npublic-keys: 7", Ok(2)),
         ("instance-id: 1\npublic-keys: []", Ok(0)),
     ] {
-        match (Hetzner::parse(text.as_bytes(), None), want) {
+        match (parse(text.as_bytes(), None), want) {
             (Ok(found), Ok(notes)) => assert_eq!(found.notes.len(), notes, "{text} {:?}", found.notes),
             (Err(got), Err(want)) => assert!(got.contains(want), "{got}"),
             (got, _) => panic!("{text}: {got:?}"),
         }
     }
-    let found = Hetzner::parse(METADATA.as_bytes(), Some(b"- {ip: 1}\n- [")).unwrap();
+    let found = parse(METADATA.as_bytes(), Some(b"- {ip: 1}\n- [")).unwrap();
     assert_eq!((found.network.len(), found.notes.len()), (1, 1));
 }
 
@@ -49,6 +49,6 @@ proptest::proptest! {
         if let Some(byte) = bytes.get_mut(flip) {
             *byte ^= 0x15;
         }
-        let _ = Hetzner::parse(&bytes, Some(&bytes));
+        let _ = parse(&bytes, Some(&bytes));
     }
 }

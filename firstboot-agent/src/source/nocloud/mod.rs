@@ -1,15 +1,17 @@
-//! NoCloud: files on a disk labelled cidata, or the same files over HTTP.
+//! NoCloud: files on a disk labelled cidata, the same files over HTTP, in a folder of the machine's own, or as
+//! credentials that its firmware or hypervisor hands to systemd.
 
-mod disk;
+use std::path::Path;
 
 use crate::http::{Http, METADATA_LIMIT, USER_DATA_LIMIT};
-use crate::machine::{self, Hostname, SshKey};
-use crate::network::{self, Interface, Mac};
-use crate::source::{Host, Source, UserDataState};
+use crate::network::{self, Mac};
+use crate::source::disk::Opened;
+use crate::source::{Found, Host, UserDataState};
 use crate::yaml::{self, Value};
 use crate::{Error, Result};
 
-pub use disk::from_disk;
+/// Where systemd keeps credentials from outside.
+const CREDENTIALS: &str = "/run/credentials/@system";
 
 /// The files of a seed, as fetched.
 #[derive(Clone, Default)]
@@ -26,9 +28,9 @@ pub struct Seed {
     pub user_data: UserDataState,
     /// Whether there is `vendor-data`.
     pub vendor_data: bool,
-    /// Instance id given beside the files.
+    /// Instance id given beside the files, for when they have none.
     pub instance_id: Option<String>,
-    /// Host name given beside the files.
+    /// Host name given beside the files, likewise.
     pub hostname: Option<String>,
 }
 
@@ -38,71 +40,101 @@ impl std::fmt::Debug for Seed {
     }
 }
 
-/// What a seed says.
-#[derive(Debug, Clone)]
-pub struct NoCloud {
-    place: String,
-    removable: bool,
-    instance_id: String,
-    hostname: Option<Hostname>,
-    ssh_keys: Vec<SshKey>,
-    network: Vec<Interface>,
-    user_data: UserDataState,
-    notes: Vec<String>,
+/// Reads a seed; `cards` are the machine's own, for a network-config that names none.
+pub fn parse(seed: Seed, cards: &[Mac]) -> Result<Found> {
+    let wrong =
+        |file: &str, problem: String| Error::Document { place: format!("{}{file}", seed.place), problem };
+    let node = yaml::parse(&seed.meta_data, METADATA_LIMIT).map_err(|p| wrong("meta-data", p.to_string()))?;
+    if !matches!(node.value, Value::Map(_) | Value::Null) {
+        return Err(wrong("meta-data", format!("it should be a mapping, but it is {}", node.value.kind())));
+    }
+    let mut found = Found { name: "nocloud", removable: seed.removable, ..Found::default() };
+    let id = ["instance-id", "instance_id"].iter().find_map(|k| node.text_at(k));
+    let id = id.or(seed.instance_id.as_deref()).map(str::trim).filter(|t| !t.is_empty());
+    let id =
+        id.ok_or_else(|| wrong("meta-data", "`instance-id` is missing; give every machine one".into()))?;
+    found.take_instance_id(Some(id), "instance-id");
+    let hostname = ["local-hostname", "hostname"].iter().find_map(|k| node.text_at(k));
+    found.take_hostname(hostname.or(seed.hostname.as_deref()));
+    found.take_keys(["public-keys", "public_keys"].iter().find_map(|k| node.get(k)));
+    match seed.network_config.as_deref().map(|bytes| yaml::parse(bytes, METADATA_LIMIT)) {
+        None => {}
+        Some(Ok(config)) => found.network = network::parse(&config, cards, &mut found.notes),
+        Some(Err(problem)) => found.notes.push(format!("network-config is left out: {problem}")),
+    }
+    if node.get("network-interfaces").is_some() {
+        found.notes.push("meta-data: `network-interfaces` is ignored; use network-config".into());
+    }
+    if seed.vendor_data {
+        found.notes.push("vendor-data is ignored".into());
+    }
+    found.place = seed.place;
+    found.user_data = seed.user_data;
+    Ok(found)
 }
 
-impl NoCloud {
-    /// Reads a seed; `cards` are the machine's own, for a network-config that names none.
-    pub fn parse(seed: Seed, cards: &[Mac]) -> Result<Self> {
-        let wrong =
-            |file: &str, problem: String| Error::Document { place: format!("{}{file}", seed.place), problem };
-        let node =
-            yaml::parse(&seed.meta_data, METADATA_LIMIT).map_err(|p| wrong("meta-data", p.to_string()))?;
-        if !matches!(node.value, Value::Map(_) | Value::Null) {
-            return Err(wrong(
-                "meta-data",
-                format!("it should be a mapping, but it is {}", node.value.kind()),
-            ));
-        }
-        let mut notes = Vec::new();
-        let instance_id = ["instance-id", "instance_id"].iter().find_map(|k| node.text_at(k));
-        let instance_id =
-            instance_id.or(seed.instance_id.as_deref()).map(str::trim).filter(|t| !t.is_empty());
-        let instance_id = instance_id
-            .ok_or_else(|| wrong("meta-data", "`instance-id` is missing; give every machine one".into()))
-            .map(yaml::printable)?;
-        let hostname = ["local-hostname", "hostname"].iter().find_map(|k| node.text_at(k));
-        let hostname = hostname.or(seed.hostname.as_deref()).and_then(|text| {
-            let checked = Hostname::new(text);
-            checked.map_err(|problem| notes.push(format!("the host name is left out: {problem}"))).ok()
-        });
-        let keys = ["public-keys", "public_keys"].iter().find_map(|k| node.get(k));
-        let ssh_keys = machine::ssh_keys(keys, &mut notes);
-        let network = match seed.network_config.as_deref().map(|bytes| yaml::parse(bytes, METADATA_LIMIT)) {
-            None => Vec::new(),
-            Some(Ok(config)) => network::parse(&config, cards, &mut notes),
-            Some(Err(problem)) => {
-                notes.push(format!("network-config is left out: {problem}"));
-                Vec::new()
-            }
-        };
-        if node.get("network-interfaces").is_some() {
-            notes.push("meta-data: `network-interfaces` is ignored; use network-config".into());
-        }
-        if seed.vendor_data {
-            notes.push("vendor-data is ignored".into());
-        }
-        Ok(NoCloud {
-            instance_id,
-            hostname,
-            ssh_keys,
-            network,
-            notes,
-            place: seed.place,
-            removable: seed.removable,
-            user_data: seed.user_data,
-        })
+/// Reads a disk that is labelled as a seed.
+pub fn from_disk(host: &Host<'_>, device: &Path) -> Result<Found> {
+    let seed = read(&Opened::new(host, device)?, true)?;
+    parse(Seed { removable: true, ..seed }, &host.cards())
+}
+
+/// Reads a folder of the machine whose root is `root`. Nobody but the machine's owner can have put it there,
+/// so it may lack an instance id.
+pub fn from_folder(host: &Host<'_>, root: &Path, folder: &str) -> Result<Found> {
+    let wrong =
+        |problem| Error::Address { what: "twinhull.source=file:", value: yaml::printable(folder), problem };
+    if !folder.starts_with('/') || folder.split('/').any(|part| part == "..") {
+        return Err(wrong("it must be an absolute path on this machine, without `..`"));
     }
+    let at = root.join(folder.trim_start_matches('/'));
+    if !at.is_dir() {
+        return Err(wrong(
+            "there is no such folder; it has to be below /usr or /var, as nothing else is there yet",
+        ));
+    }
+    let seed = Seed { instance_id: Some(own_id(host)), ..read(&Opened::folder(&at), false)? };
+    Ok(Found { name: "file", ..parse(seed, &host.cards())? })
+}
+
+/// Reads the credentials `twinhull.user-data`, `twinhull.meta-data` and `twinhull.network-config`, which came by
+/// SMBIOS or fw_cfg; systemd has put them into files.
+pub fn from_credentials(host: &Host<'_>) -> Result<Found> {
+    let folder = Opened::folder(&host.path(CREDENTIALS));
+    let seed = Seed {
+        place: "the credentials twinhull.".into(),
+        meta_data: folder.metadata("twinhull.meta-data")?.unwrap_or_default(),
+        network_config: folder.metadata("twinhull.network-config")?,
+        user_data: folder.user_data("twinhull.user-data"),
+        instance_id: Some(own_id(host)),
+        ..Seed::default()
+    };
+    let found = parse(seed, &host.cards())?;
+    Ok(Found { name: "credentials", place: CREDENTIALS.into(), ..found })
+}
+
+/// The instance id of a machine that was given none.
+fn own_id(host: &Host<'_>) -> String {
+    host.uuid().unwrap_or_else(|| "unnamed".into())
+}
+
+/// The files of a seed in a folder.
+fn read(folder: &Opened, strict: bool) -> Result<Seed> {
+    let meta_data = folder.metadata("meta-data")?;
+    if strict && meta_data.is_none() {
+        return Err(Error::Document {
+            place: folder.place.clone(),
+            problem: "there is no file meta-data; a NoCloud seed has one with an instance-id".into(),
+        });
+    }
+    Ok(Seed {
+        place: folder.place.clone(),
+        meta_data: meta_data.unwrap_or_default(),
+        network_config: folder.metadata("network-config")?,
+        user_data: folder.user_data("user-data"),
+        vendor_data: folder.folder.join("vendor-data").exists(),
+        ..Seed::default()
+    })
 }
 
 /// What `ds=nocloud;...` says.
@@ -146,8 +178,8 @@ pub fn seed_url(text: &str) -> Option<Result<SeedUrl>> {
 }
 
 /// A seed over HTTP, its URL from the command line or else from the firmware's serial number.
-pub fn from_network(host: &Host<'_>, http: &Http<'_>) -> Result<NoCloud> {
-    let serial = fs_err::read_to_string(host.path("/sys/class/dmi/id/product_serial")).unwrap_or_default();
+pub fn from_network(host: &Host<'_>, http: &Http<'_>) -> Result<Found> {
+    let serial = host.dmi("product_serial");
     let words = host.command_line();
     let found = words.iter().map(String::as_str).chain([serial.as_str()]).find_map(seed_url);
     let given = found.unwrap_or_else(|| {
@@ -160,11 +192,7 @@ pub fn from_network(host: &Host<'_>, http: &Http<'_>) -> Result<NoCloud> {
     let url = &given.url;
     let meta_data = http.required(&format!("{url}meta-data"), METADATA_LIMIT)?;
     let network_config = http.get(&format!("{url}network-config"), METADATA_LIMIT)?;
-    let user_data = match http.get(&format!("{url}user-data"), USER_DATA_LIMIT) {
-        Ok(None) => UserDataState::None,
-        Ok(Some(bytes)) => UserDataState::Some(bytes),
-        Err(error) => UserDataState::Failed(error.to_string()),
-    };
+    let user_data = UserDataState::of(http.get(&format!("{url}user-data"), USER_DATA_LIMIT));
     let seed = Seed {
         meta_data,
         network_config,
@@ -174,45 +202,7 @@ pub fn from_network(host: &Host<'_>, http: &Http<'_>) -> Result<NoCloud> {
         hostname: given.hostname,
         ..Seed::default()
     };
-    NoCloud::parse(seed, &host.cards())
-}
-
-impl Source for NoCloud {
-    fn name(&self) -> &'static str {
-        "nocloud"
-    }
-
-    fn place(&self) -> String {
-        self.place.clone()
-    }
-
-    fn removable(&self) -> bool {
-        self.removable
-    }
-
-    fn instance_id(&self) -> Option<String> {
-        Some(self.instance_id.clone())
-    }
-
-    fn hostname(&self) -> Option<Hostname> {
-        self.hostname.clone()
-    }
-
-    fn ssh_keys(&self) -> Vec<SshKey> {
-        self.ssh_keys.clone()
-    }
-
-    fn network(&self) -> Vec<Interface> {
-        self.network.clone()
-    }
-
-    fn user_data(&self) -> UserDataState {
-        self.user_data.clone()
-    }
-
-    fn notes(&self) -> Vec<String> {
-        self.notes.clone()
-    }
+    parse(seed, &host.cards())
 }
 
 #[cfg(test)]
