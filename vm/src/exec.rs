@@ -41,12 +41,15 @@ const SOCKET_DIR_MAX: usize = 90;
 const SCRIPT: &str = include_str!("exec-guest.sh");
 
 /// `Type=exec` and no default dependencies: the unit starts behind the boot and its job is done at once,
-/// so the boot counts as finished while the command runs. In the initrd the condition stops it.
+/// so the boot counts as finished while the command runs. In the initrd the condition stops it. It is stopped as others
+/// are: what is only killed counts as running at first after a soft-reboot, and isn't started.
 const UNIT: &str = "\
 [Unit]
 Description=Command of runvm --exec
 DefaultDependencies=no
 After=multi-user.target
+Conflicts=shutdown.target
+Before=shutdown.target
 ConditionPathExists=!/etc/initrd-release
 FailureAction=poweroff
 
