@@ -358,7 +358,7 @@ fn default_route(via: IpAddr) -> Route {
     Route { to: None, via: Some(via), metric: None, on_link: false }
 }
 
-/// Last touches: gateways outside of every address's network are on the link, fixed IPv6 addresses with a
+/// Last touches: placeholders are no addresses, gateways outside of every address's network are on the link, fixed IPv6 addresses with a
 /// gateway do without router advertisements, and nothing is there twice.
 fn finish(interface: &mut Interface) {
     fn once<T: PartialEq>(items: &mut Vec<T>) {
@@ -370,6 +370,10 @@ fn finish(interface: &mut Interface) {
         }
         *items = seen;
     }
+    // Of zeros, networkd would choose an address itself.
+    interface.addresses.retain(|a| !a.address.is_unspecified() && !a.address.is_multicast());
+    interface.routes.retain(|r| !r.via.is_some_and(|via| via.is_unspecified()));
+    interface.dns.retain(|server| !server.is_unspecified());
     let addresses = interface.addresses.clone();
     for route in &mut interface.routes {
         if let Some(via) = route.via {

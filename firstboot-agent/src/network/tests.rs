@@ -129,6 +129,20 @@ fn odd_documents_are_nothing_or_notes() {
     }
 }
 
+/// networkd reads an address of zeros as "choose one from a pool", and refuses such a gateway.
+#[test]
+fn placeholders_are_no_addresses() {
+    let v2 = "version: 2\nethernets:\n  a: {match: {macaddress: '96:00:00:08:19:da'}, addresses: [0.0.0.0/24, '::/64', 224.0.0.1/4, 10.0.0.5/24], \
+        gateway4: 0.0.0.0, gateway6: '::', nameservers: {addresses: [0.0.0.0, 9.9.9.9]}}\n";
+    let v1 = "version: 1\nconfig:\n- {type: physical, name: a, mac_address: '96:00:00:08:19:da', subnets: [\
+        {type: static, address: 0.0.0.0/24, gateway: 0.0.0.0}, {type: static, address: '::/64', gateway: '::'}, {type: static, address: 224.0.0.1/4}, \
+        {type: static, address: 10.0.0.5/24, dns_nameservers: [0.0.0.0, 9.9.9.9]}]}\n";
+    for text in [v2, v1] {
+        let (unit, _) = run(text, &[]);
+        assert!(unit.ends_with("[Network]\nDHCP=no\nAddress=10.0.0.5/24\nDNS=9.9.9.9"), "{unit}");
+    }
+}
+
 #[test]
 fn small_types() {
     for bad in ["", "96:00:00:08:19", "96:00:00:08:19:da:00", "9:00:00:08:19:da", "zz:00:00:08:19:da"] {
