@@ -23,7 +23,8 @@ pub fn fetch(_: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
     found.take_instance_id(id.as_deref(), "meta-data/instance-id");
     let hostname = get("local-hostname");
     let hostname = found.optional(hostname, "the host name is");
-    found.take_hostname(hostname.as_deref());
+    // As many names as the network's DHCP options have domains.
+    found.take_hostname(hostname.as_deref().and_then(|names| names.split_whitespace().next()));
     // Lines like `0=name`; 404 when there are none.
     let list = get("public-keys/");
     for line in found.optional(list, "SSH keys are").unwrap_or_default().lines().take(MANY) {

@@ -65,3 +65,15 @@ fn little_is_enough() {
     let error = ask("aws", TOKEN, &[], &[]).unwrap_err().to_string();
     assert!(error.contains("no token"), "{error}");
 }
+
+#[test]
+fn a_host_name_in_several_domains() {
+    let routes = [
+        ("PUT /latest/api/token", 200, "AQAEAtoken=="),
+        ("GET /latest/meta-data/instance-id", 200, "i-1"),
+        // As many as the network's DHCP options have.
+        ("GET /latest/meta-data/local-hostname", 200, "ip-10-0-0-5.a.example b.example"),
+    ];
+    let found = ask("aws", TOKEN, &routes, &[]).unwrap();
+    assert_eq!(told(&found), "instance i-1, host name ip-10-0-0-5.a.example, 0 keys, 0 interfaces; none; ");
+}
