@@ -139,7 +139,8 @@ fn found(
     let name = source.name;
     if let Some(stored) = stored
         && source.removable
-        && !same_instance(&stored.state.machine, &machine)
+        // One that names no instance could be anybody's.
+        && (machine.instance_id.is_none() || !same_instance(&stored.state.machine, &machine))
     {
         console.warn(format!(
             "{name}: {} has another instance id ({}) than this machine ({}); after the first boot a medium can't \

@@ -270,3 +270,19 @@ fn systemd_tmpfiles_leaves_alone_what_the_agent_wrote() {
     assert!(machine.root.join("etc/ssl/certs/a.pem").is_symlink());
     assert!(machine.root.join("etc/ssl/certs").symlink_metadata().unwrap().is_dir());
 }
+
+#[test]
+fn a_medium_that_names_no_instance_reconfigures_nothing() {
+    let machine = Machine::new("local", "");
+    let disk = machine.host.join("dev/disk/by-label/config-2/openstack/latest");
+    fs_err::create_dir_all(&disk).unwrap();
+    let meta = |text: &str| fs_err::write(disk.join("meta_data.json"), text).unwrap();
+    meta(r#"{"uuid": "u-1", "hostname": "mine", "public_keys": {"a": "ssh-ed25519 AAAAx"}}"#);
+    machine.boots();
+    assert_eq!(machine.read("etc/hostname"), "mine\n");
+    meta(r#"{"hostname": "theirs", "public_keys": {"a": "ssh-ed25519 AAAAevil"}}"#);
+    let out = machine.boots();
+    assert!(out.contains("it is ignored"), "{out}");
+    assert_eq!(machine.read("etc/hostname"), "mine\n");
+    assert_eq!(machine.read("etc/ssh/authorized_keys.d/root"), "ssh-ed25519 AAAAx\n");
+}
