@@ -135,7 +135,7 @@ fn found(
             return None;
         }
     };
-    let machine = source.machine();
+    let mut machine = source.machine();
     let name = source.name;
     if let Some(stored) = stored
         && source.removable
@@ -160,6 +160,12 @@ fn found(
     console.info(format!("{name}: {}, {size}, from {}", machine.summary(), source.place));
     for note in source.notes {
         console.warn(format!("{name}: {note}"));
+    }
+    if let Some(stored) = stored
+        && same_instance(&stored.state.machine, &machine)
+        && machine.keep(&stored.state.machine, &source.missed)
+    {
+        console.warn(format!("{name}: what an earlier boot stored takes the place of what is left out"));
     }
     Some((machine, data, source.report))
 }

@@ -25,7 +25,41 @@ pub struct Machine {
     pub network: Vec<Interface>,
 }
 
+/// A part of what a platform says about a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Its host name.
+    Hostname,
+    /// Its keys.
+    SshKeys,
+    /// Its interfaces.
+    Network,
+}
+
 impl Machine {
+    /// Keeps what was said before of the parts that couldn't be had this time; what was had counts more.
+    /// Whether that changed anything.
+    pub fn keep(&mut self, before: &Machine, missed: &[Part]) -> bool {
+        let now = self.clone();
+        for part in missed {
+            match part {
+                Part::Hostname => self.hostname = self.hostname.take().or_else(|| before.hostname.clone()),
+                Part::SshKeys => {
+                    let keys = before.ssh_keys.iter().filter(|key| !now.ssh_keys.contains(key));
+                    self.ssh_keys.extend(keys.cloned());
+                }
+                Part::Network => {
+                    let same = |a: &Interface, b: &Interface| {
+                        a.kind.name() == b.kind.name() && (!a.kind.is_card() || a.mac == b.mac)
+                    };
+                    let gone = |i: &&Interface| now.network.iter().all(|n| !same(n, i));
+                    self.network.extend(before.network.iter().filter(gone).cloned());
+                }
+            }
+        }
+        *self != now
+    }
+
     /// One line for the console.
     pub fn summary(&self) -> String {
         let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });

@@ -286,3 +286,39 @@ fn a_medium_that_names_no_instance_reconfigures_nothing() {
     assert_eq!(machine.read("etc/hostname"), "mine\n");
     assert_eq!(machine.read("etc/ssh/authorized_keys.d/root"), "ssh-ed25519 AAAAx\n");
 }
+
+#[test]
+fn half_an_outage_takes_nothing_away() {
+    let server = Server::new();
+    let at = |key: &str| format!("/computeMetadata/v1/{key}");
+    let all = [
+        ("instance/id", "7"),
+        ("instance/hostname", "seven"),
+        ("instance/attributes/ssh-keys", "me:ssh-ed25519 AAAAx me"),
+        ("instance/network-interfaces/?recursive=true", r#"[{"mac":"42:01:0a:9c:00:05","ip":"10.0.0.2"}]"#),
+    ];
+    for (key, body) in all {
+        server.set(&at(key), &[(200, body.as_bytes())]);
+    }
+    let machine =
+        Machine::new("gcp", &format!("twinhull.metadata-url={} twinhull.provision-timeout=1", server.url));
+    let check = |what: &str, out: &str| {
+        assert_eq!(machine.read("etc/hostname"), "seven\n", "{what} {out}");
+        assert_eq!(machine.read("etc/ssh/authorized_keys.d/root"), "ssh-ed25519 AAAAx me\n", "{what} {out}");
+        assert!(machine.has("etc/systemd/network/10-twinhull-0.network"), "{what} {out}");
+    };
+    check("first boot", &machine.boots());
+    // Each of them twice: what is stored in between must not be the half of it.
+    for (key, body) in &all[1..] {
+        server.set(&at(key), &[(403, b"")]);
+        let out = machine.boots();
+        check(key, &out);
+        assert!(out.contains("earlier boot stored"), "{out}");
+        check(key, &machine.boots());
+        server.set(&at(key), &[(200, body.as_bytes())]);
+    }
+    // What is gone on purpose is gone.
+    server.set(&at("instance/attributes/ssh-keys"), &[(404, b"")]);
+    machine.boots();
+    assert!(!machine.has("etc/ssh/authorized_keys.d/root"));
+}

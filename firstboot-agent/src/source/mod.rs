@@ -26,7 +26,7 @@ use base64::Engine as _;
 
 use crate::console::Console;
 use crate::http::{Ask, Http, METADATA_LIMIT, Service, USER_DATA_LIMIT};
-use crate::machine::{self, Hostname, Machine, SshKey};
+use crate::machine::{self, Hostname, Machine, Part, SshKey};
 use crate::network::Interface;
 use crate::yaml::{self, Node};
 use crate::{Error, Result};
@@ -101,6 +101,8 @@ pub struct Found {
     pub user_data: UserDataState,
     /// What was tolerated or left out, one line each.
     pub notes: Vec<String>,
+    /// What there may be, but couldn't be had.
+    pub missed: Vec<Part>,
     /// What the platform wants to hear once the machine is set up.
     pub report: Option<Report>,
 }
@@ -176,12 +178,18 @@ impl Found {
         self.take_keys(Some(&Node { value, ..Node::default() }));
     }
 
-    /// What an optional request came to; trouble becomes a note about `what`.
-    fn optional<T>(&mut self, got: Result<Option<T>>, what: &str) -> Option<T> {
+    /// What an optional request for a `part` came to; trouble becomes a note about `what`.
+    fn optional<T>(&mut self, got: Result<Option<T>>, part: Part, what: &str) -> Option<T> {
         got.unwrap_or_else(|error| {
-            self.notes.push(format!("{what} left out: {error}"));
+            self.miss(part, format!("{what} left out: {error}"));
             None
         })
+    }
+
+    /// Notes why a part couldn't be had. A machine that had it keeps it.
+    fn miss(&mut self, part: Part, note: String) {
+        self.notes.push(note);
+        self.missed.push(part);
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::Result;
 use crate::http::{Ask, METADATA_LIMIT, Service};
+use crate::machine::Part;
 use crate::network::{self, Interface, Network};
 use crate::source::{Found, Host};
 
@@ -22,21 +23,21 @@ pub fn fetch(_: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
     let id = get("instance-id")?;
     found.take_instance_id(id.as_deref(), "meta-data/instance-id");
     let hostname = get("local-hostname");
-    let hostname = found.optional(hostname, "the host name is");
+    let hostname = found.optional(hostname, Part::Hostname, "the host name is");
     // As many names as the network's DHCP options have domains.
     found.take_hostname(hostname.as_deref().and_then(|names| names.split_whitespace().next()));
     // Lines like `0=name`; 404 when there are none.
     let list = get("public-keys/");
-    for line in found.optional(list, "SSH keys are").unwrap_or_default().lines().take(MANY) {
+    for line in found.optional(list, Part::SshKeys, "SSH keys are").unwrap_or_default().lines().take(MANY) {
         let number: String = line.chars().take_while(char::is_ascii_digit).collect();
         let key = get(&format!("public-keys/{number}/openssh-key"));
-        if let Some(key) = found.optional(key, "an SSH key is") {
+        if let Some(key) = found.optional(key, Part::SshKeys, "an SSH key is") {
             found.take_key_lines(&key);
         }
     }
     match cards(service) {
         Ok(cards) => found.network = interfaces(&cards, &mut found.notes),
-        Err(error) => found.notes.push(format!("the network is left out: {error}")),
+        Err(error) => found.miss(Part::Network, format!("the network is left out: {error}")),
     }
     found.user_data = service.user_data("/latest/user-data");
     Ok(found)

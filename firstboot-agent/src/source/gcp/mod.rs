@@ -6,6 +6,7 @@
 
 use crate::Result;
 use crate::http::{METADATA_LIMIT, Service};
+use crate::machine::Part;
 use crate::network::{self, Interface};
 use crate::source::{Found, Host, UserDataState};
 use crate::yaml::Node;
@@ -20,20 +21,22 @@ pub fn fetch(_: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
     let id = get("instance/id")?;
     found.take_instance_id(id.as_deref(), "instance/id");
     let hostname = get("instance/hostname");
-    let hostname = found.optional(hostname, "the host name is");
+    let hostname = found.optional(hostname, Part::Hostname, "the host name is");
     found.take_hostname(hostname.as_deref());
     let own = get("instance/attributes/ssh-keys");
-    let own = found.optional(own, "the instance's SSH keys are").unwrap_or_default();
+    let own = found.optional(own, Part::SshKeys, "the instance's SSH keys are").unwrap_or_default();
     keys(&own, &mut found);
     let blocked = get("instance/attributes/block-project-ssh-keys");
-    let blocked = found.optional(blocked, "whether the project's SSH keys count is");
-    if !blocked.is_some_and(|b| b.eq_ignore_ascii_case("true") || b == "1") {
+    // When that can't be had, they don't count.
+    let refused = blocked.is_err();
+    let blocked = found.optional(blocked, Part::SshKeys, "whether the project's SSH keys count is");
+    if !refused && !blocked.is_some_and(|b| b.eq_ignore_ascii_case("true") || b == "1") {
         let all = get("project/attributes/ssh-keys");
-        let all = found.optional(all, "the project's SSH keys are").unwrap_or_default();
+        let all = found.optional(all, Part::SshKeys, "the project's SSH keys are").unwrap_or_default();
         keys(&all, &mut found);
     }
     let cards = service.json(&format!("{V1}instance/network-interfaces/?recursive=true"), METADATA_LIMIT);
-    if let Some(cards) = found.optional(cards, "the network is") {
+    if let Some(cards) = found.optional(cards, Part::Network, "the network is") {
         found.network = interfaces(&cards, &mut found.notes);
     }
     let path = format!("{V1}instance/attributes/user-data");

@@ -42,6 +42,9 @@ fn an_instance_with_two_cards() {
     );
     routes.push(("GET /computeMetadata/v1/instance/attributes/block-project-ssh-keys", 200, "TRUE"));
     assert_eq!(ask("gcp", FLAVOR, &routes, &[]).unwrap().ssh_keys.len(), 1);
+    // Whether the project's keys are blocked isn't known: they open nothing.
+    routes.last_mut().unwrap().1 = 403;
+    assert_eq!(ask("gcp", FLAVOR, &routes, &[]).unwrap().ssh_keys.len(), 1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::http::{METADATA_LIMIT, Service};
+use crate::machine::Part;
 use crate::network::{self, Interface, Mac};
 use crate::source::{Found, Host};
 use crate::yaml::{self, Value};
@@ -18,7 +19,7 @@ pub fn fetch(_: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
     let private = service.get(&format!("{METADATA}/private-networks"), METADATA_LIMIT);
     let mut found = parse(&metadata, private.as_ref().ok().and_then(Option::as_deref))
         .map_err(|problem| service.wrong(METADATA, problem))?;
-    found.optional(private, "private networks are");
+    found.optional(private, Part::Network, "private networks are");
     found.user_data = user_data;
     Ok(found)
 }

@@ -6,6 +6,7 @@
 
 use crate::http::{METADATA_LIMIT, Service};
 use crate::json;
+use crate::machine::Part;
 use crate::network;
 use crate::source::disk::{CONFIG_2, Opened, Settling};
 use crate::source::{Found, Host};
@@ -24,7 +25,7 @@ pub fn fetch(host: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
     let network_data = service.get(&format!("/{NETWORK_DATA}"), METADATA_LIMIT);
     let user_data = service.user_data(&format!("/{USER_DATA}"));
     let mut found = parse(&meta_data).map_err(|problem| service.wrong(&format!("/{META_DATA}"), problem))?;
-    if let Some(bytes) = found.optional(network_data, "the network is") {
+    if let Some(bytes) = found.optional(network_data, Part::Network, "the network is") {
         take_network(&bytes, &mut found);
     }
     found.user_data = user_data;
@@ -40,7 +41,7 @@ pub fn from_disk(host: &Host<'_>, device: &std::path::Path) -> Result<Found> {
         .ok_or_else(|| wrong("there is no such file, and every config drive has it".into()))?;
     let mut found = parse(&meta_data).map_err(wrong)?;
     let network_data = disk.metadata(NETWORK_DATA);
-    if let Some(bytes) = found.optional(network_data, "the network is") {
+    if let Some(bytes) = found.optional(network_data, Part::Network, "the network is") {
         take_network(&bytes, &mut found);
     }
     found.user_data = disk.user_data(USER_DATA);
@@ -66,7 +67,7 @@ pub fn parse(meta_data: &[u8]) -> Result<Found, String> {
 pub fn take_network(bytes: &[u8], found: &mut Found) {
     match json::parse(bytes, METADATA_LIMIT) {
         Ok(node) => found.network = network::openstack::parse(&node, &mut found.notes),
-        Err(problem) => found.notes.push(format!("network_data.json is left out: {problem}")),
+        Err(problem) => found.miss(Part::Network, format!("network_data.json is left out: {problem}")),
     }
 }
 

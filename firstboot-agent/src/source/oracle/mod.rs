@@ -7,6 +7,7 @@
 use crate::Result;
 use crate::http::{DOCUMENT_LIMIT, METADATA_LIMIT, Service};
 use crate::json;
+use crate::machine::Part;
 use crate::network::{self, Interface, Kind, Mac, Network, Parent, Vlan};
 use crate::source::{Found, Host, UserDataState};
 use crate::yaml::Node;
@@ -23,7 +24,7 @@ pub fn fetch(_: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
     let instance = service.required(INSTANCE, DOCUMENT_LIMIT)?;
     let vnics = service.get(VNICS, METADATA_LIMIT);
     let mut found = parse(&instance).map_err(|problem| service.wrong(INSTANCE, problem))?;
-    if let Some(bytes) = found.optional(vnics, "the network is") {
+    if let Some(bytes) = found.optional(vnics, Part::Network, "the network is") {
         found.network = interfaces(&bytes, &mut found.notes);
     }
     Ok(found)
