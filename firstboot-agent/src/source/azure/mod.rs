@@ -26,7 +26,10 @@ pub fn fetch(_: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
         method: "POST",
         // Another service than the one with the metadata, unless the command line says where all of it is.
         url: format!("{}/provisioning/health", service.given().unwrap_or("http://168.63.129.16")),
-        headers: vec![("Content-Type", "application/json".into())],
+        headers: vec![
+            ("Content-Type", "application/json".into()),
+            ("x-ms-guest-agent-name", "twinhull-firstboot".into()),
+        ],
         body: r#"{"state":"Ready"}"#,
     });
     Ok(found)

@@ -24,6 +24,11 @@ fn a_machine_with_two_cards() {
         "instance 02aab8a4-74ef-476e-8182-f6d2ba4166a6, host name web, 1 key, 2 interfaces; #twinhull\n; "
     );
     assert_eq!(found.ssh_keys[0].as_str(), "ssh-rsa AAAAB3NzaC1yc2E me");
+    let report = found.report.unwrap();
+    assert_eq!((report.method, report.url.as_str()), ("POST", "http://168.63.129.16/provisioning/health"));
+    // Both are required there.
+    let names: Vec<_> = report.headers.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["Content-Type", "x-ms-guest-agent-name"]);
     assert_eq!(
         units(&found.network),
         "--\n[Match]\nMACAddress=00:0d:3a:f8:06:ec\nDriver=mlx4_core mlx4_en mlx5_core mana\n\n[Link]\nUnmanaged=yes\nRequiredForOnline=no\n\
