@@ -63,7 +63,9 @@ pub fn parse(bytes: &[u8], cards: &[Mac]) -> Result<Found, String> {
 /// Addresses come by DHCP unless the document says otherwise.
 fn public(node: &Node, mac: Mac, notes: &mut Vec<String>) -> Interface {
     let mut interface = Interface::new(mac);
-    let listed = node.items_at("public_ips");
+    // A machine with a private address here has its public one translated, and must not take it.
+    let translated = node.text_at("private_ip").is_some_and(|ip| !ip.is_empty());
+    let listed = if translated { &[] } else { node.items_at("public_ips") };
     // Older documents have one of each family.
     let older: Vec<&Node> =
         ["ipv6"].iter().filter_map(|k| node.get(k)).filter(|_| listed.is_empty()).collect();

@@ -42,6 +42,10 @@ fn older_and_odd_documents() {
         r#"{"id":"1","public_ips":[{"address":"2001:bc8::2","netmask":"64","provisioning_mode":"slaac"}]}"#;
     let text = units(&parse(six.as_bytes(), &[card]).unwrap().network);
     assert!(text.contains("DHCP=no\nIPv6AcceptRA=yes\n"), "{text}");
+    // A private address means that the public one is another machine's, which translates.
+    let nat = r#"{"id":"1","private_ip":"10.1.2.3","public_ips":[{"address":"51.15.0.9","netmask":"32"}]}"#;
+    let text = units(&parse(nat.as_bytes(), &[card]).unwrap().network);
+    assert!(text.contains("DHCP=ipv4\n") && !text.contains("51.15.0.9"), "{text}");
     let found = parse(b"{}", &[]).unwrap();
     assert_eq!((found.network.len(), found.notes.len()), (0, 2), "{:?}", found.notes);
 }
