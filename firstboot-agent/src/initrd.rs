@@ -204,10 +204,7 @@ fn plan(
             Err(Refused::Error(error)) => return Err(error),
         };
         for problem in problems {
-            console.fail(format!(
-                "user data, line {}, column {}: {}",
-                problem.place.line, problem.place.column, problem.message
-            ));
+            console.fail(format!("user data, {}: {}", problem.place.spoken(), problem.message));
         }
         if n + 1 == attempts.len() {
             console.fail("user data is not used at all; keys and network of the platform are");

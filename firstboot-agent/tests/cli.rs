@@ -20,7 +20,7 @@ fn validate() {
         path.to_str().unwrap().to_owned()
     };
     let good = path("good", "#twinhull\nhostname: a\n");
-    assert_eq!(agent(&["validate", &good]), (Some(0), format!("{good}: good: 0 users, 0 files, 0 units\n")));
+    assert_eq!(agent(&["validate", &good]), (Some(0), format!("{good}: good: twinhull: 1 host name\n")));
     let bad = path("bad", "#twinhull\nhostname: a_b\nfile: []\n");
     let (code, out) = agent(&["validate", &bad]);
     assert_eq!(code, Some(2));
