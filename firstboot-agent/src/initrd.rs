@@ -197,6 +197,9 @@ fn plan(
                 }
                 if let Some(data) = data {
                     console.info(format!("user data: {}", data.summary()));
+                    for note in &data.notes {
+                        console.info(format!("user data, {}: {}", note.place.spoken(), note.message));
+                    }
                 }
                 return Ok((plan, Some(bytes.clone())));
             }

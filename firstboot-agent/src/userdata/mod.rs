@@ -89,7 +89,8 @@ impl<T> Set<T> {
 impl UserData {
     /// One line for the console.
     pub fn summary(&self) -> String {
-        let formats: Vec<_> = self.formats.iter().map(|f| f.name()).collect();
+        let formats: Vec<_> =
+            self.formats.iter().filter(|f| **f != Format::Empty).map(|f| f.name()).collect();
         let counts: Vec<_> = [
             (usize::from(self.hostname.is_some()), "host name"),
             (usize::from(self.time_zone.is_some()), "time zone"),
@@ -139,7 +140,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<UserData>, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    if reading.parts.is_empty() {
+    if reading.parts.iter().all(|part| part.format == Format::Empty) {
         return Ok(None);
     }
     Ok(Some(merge::merge(reading.parts.into_iter().map(|p| p.data).collect())))

@@ -55,8 +55,12 @@ pub fn read(bytes: &[u8]) -> Reading {
         reading.problems.push(Problem::new(Place::new(1, 1), message));
         return reading;
     }
-    let mut reader =
-        Reader { reading, budget: Budget::new(USER_DATA_LIMIT), contents: Budget::new(USER_DATA_LIMIT) };
+    let mut reader = Reader {
+        reading,
+        count: 0,
+        budget: Budget::new(USER_DATA_LIMIT),
+        contents: Budget::new(USER_DATA_LIMIT),
+    };
     reader.document(bytes, None, 0);
     let Reader { mut reading, .. } = reader;
     let data: Vec<&UserData> = reading.parts.iter().map(|p| &p.data).collect();
@@ -67,6 +71,8 @@ pub fn read(bytes: &[u8]) -> Reading {
 
 struct Reader {
     reading: Reading,
+    /// Parts so far. Empty and unreadable ones count as well: people count them in their editors.
+    count: u32,
     /// For documents.
     budget: Budget,
     /// For what documents have compressed inside.
@@ -92,26 +98,20 @@ impl Reader {
             if nesting == NESTING {
                 self.fail(format!("there are messages in messages, more than {NESTING} deep"));
             } else if let Err(problem) = self.message(&bytes, nesting) {
-                self.fail(problem);
+                self.reading.problems.push(Problem::new(Place::new(1, 1), problem));
             }
             return;
         }
-        // A part that has nothing in it asks for nothing.
-        if found == Format::Empty {
+        if found == Format::Empty && !self.reading.mime {
             return;
         }
         // A script stays one whatever its type says.
         let format = match (found, declared) {
-            (Format::Refused(..), _) | (_, None) => found,
+            (Format::Refused(..) | Format::Empty, _) | (_, None) => found,
             (_, Some(declared)) => declared,
         };
-        let mut part = Part {
-            number: self.reading.mime.then(|| self.number()).unwrap_or(0),
-            format,
-            layers,
-            data: UserData::default(),
-            problems: Vec::new(),
-        };
+        let mut part =
+            Part { number: self.next(), format, layers, data: UserData::default(), problems: Vec::new() };
         match self.budget.take(bytes.len()) {
             Ok(()) => self.fill(&mut part, &bytes),
             Err(problem) => part.problems.push(Problem::new(Place::new(1, 1), problem)),
@@ -125,13 +125,15 @@ impl Reader {
         self.reading.parts.push(part);
     }
 
-    /// Parts that couldn't be read count as well: people count them in their editors.
-    fn number(&self) -> u32 {
-        (self.reading.parts.len() + self.reading.problems.len() + 1) as u32
+    /// The number of the next part.
+    fn next(&mut self) -> u32 {
+        self.count += u32::from(self.reading.mime);
+        self.count
     }
 
+    /// A part, or all there is, can't be read.
     fn fail(&mut self, problem: String) {
-        let part = if self.reading.mime { self.number() } else { 0 };
+        let part = self.next();
         self.reading.problems.push(Problem::new(Place { part, ..Place::new(1, 1) }, problem));
     }
 
@@ -139,11 +141,10 @@ impl Reader {
         let message = mime::entity(bytes)?;
         let Some(boundary) = &message.boundary else {
             // A message with one part, as some tools make it.
-            let kind = (message.kind != "multipart").then_some(message.kind.as_str());
             if Format::of(&message.body) == Format::Mime {
                 return Err("this message has a message in it, but doesn't say so".into());
             }
-            self.document(&message.body, kind, NESTING);
+            self.document(&message.body, Some(&message.kind), NESTING);
             return Ok(());
         };
         for part in mime::parts(&message.body, boundary)? {
@@ -174,7 +175,9 @@ impl Reader {
                 problems.push(Problem::new(Place::new(1, 1), message));
                 UserData::default()
             }
-            Format::Empty | Format::Mime | Format::Unknown => {
+            // A part that has nothing in it asks for nothing.
+            Format::Empty => UserData::default(),
+            Format::Mime | Format::Unknown => {
                 let message = "this is in no format that is known: its first line should be `#twinhull` or \
                                `#cloud-config`, or it should be JSON for Ignition or systemd";
                 problems.push(Problem::new(Place::new(1, 1), message));

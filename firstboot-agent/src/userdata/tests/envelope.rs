@@ -132,6 +132,9 @@ fn messages() {
         let want = want.replace("aren't headers", "isn't a header");
         assert!(text.contains(&want) && !text.contains("s3cret"), "{want}: {text}");
     }
+    let text = problems(&message(&["\n", "\n#twinhull\nx: z"]));
+    assert!(text.starts_with("part 2, 2:1: "), "an empty part counts: {text}");
+    assert_eq!(parse(message(&["\n", "Content-Type: text/cloud-config\n\n"]).as_bytes()), Ok(None));
     let cut = &TERRAFORM[..TERRAFORM.len() - 20];
     assert!(problems(cut).contains("cut off"));
     let mut deep = "#twinhull\n".to_owned();
@@ -151,7 +154,7 @@ fn explained() {
     assert_eq!(
         text(&gzip(TERRAFORM.as_bytes())),
         "MIME message, in gzip\npart 1: cloud-config\n  host name web1: /etc/hostname\n  user ann: account\n\
-         part 2: twinhull\n  file /etc/a: 0644 root:root, 1 bytes\n"
+         part 2: twinhull\n  file /etc/a: 0644 root:root, 1 bytes\npart 3: empty\n"
     );
     let data = b"#cloud-config\nssh_pwauth: false\nruncmd: [s3cret]\nusers: [{name: a, lock_passwd: false, passwd: $6$a$s3cret}]\n";
     let out = text(data);
