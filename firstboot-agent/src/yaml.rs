@@ -249,9 +249,9 @@ fn options() -> serde_saphyr::Options {
     budget.max_aliases = 200;
     budget.max_anchors = 200;
     budget.max_documents = 1;
-    budget.max_total_scalar_bytes = 8 << 20;
+    budget.max_total_scalar_bytes = 2 << 20;
     budget.max_recorded_anchor_events = 20_000;
-    budget.max_recorded_anchor_bytes = 8 << 20;
+    budget.max_recorded_anchor_bytes = 2 << 20;
     options.budget = Some(budget);
     options.alias_limits.max_total_replayed_events = 20_000;
     options
