@@ -26,6 +26,9 @@ use crate::store::{State, Store, Stored};
 use crate::userdata::{self, UserData};
 use crate::{Error, Result, identity};
 
+/// The most problems of user data that the console shows; a serial line takes seconds for a few hundred.
+const MANY: usize = 40;
+
 /// Provisions the machine whose root is at `root`.
 pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Console<'_>) -> Result<()> {
     let store = Store::new(root);
@@ -206,8 +209,14 @@ fn plan(
             Err(Refused::UserData(problems)) => problems,
             Err(Refused::Error(error)) => return Err(error),
         };
-        for problem in problems {
+        for problem in problems.iter().take(MANY) {
             console.fail(format!("user data, {}: {}", problem.place.spoken(), problem.message));
+        }
+        if problems.len() > MANY {
+            console.fail(format!(
+                "user data: {} more; `firstboot-agent validate` shows them all",
+                problems.len() - MANY
+            ));
         }
         if n + 1 == attempts.len() {
             console.fail("user data is not used at all; keys and network of the platform are");

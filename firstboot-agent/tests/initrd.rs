@@ -143,6 +143,8 @@ fn bad_user_data_leaves_keys_and_network() {
     let server = Server::new();
     server.set(METADATA, &[(200, metadata(1).as_slice())]);
     let big = vec![b'#'; (1 << 20) + 1];
+    let wrong: String = (0..500).map(|n| format!("k{n}: 1\n")).collect();
+    let wrong = format!("#cloud-config\n{wrong}");
     for (data, want) in [
         (&b"#cloud-config\nruncmd: [s3cret]\n"[..], "line 2, column 9: `runcmd` can't be had here"),
         (b"#!/bin/sh\n", "this is a script"),
@@ -163,6 +165,7 @@ fn bad_user_data_leaves_keys_and_network() {
         (b"#twinhull\nfiles: [{path: /etc/x, content: a, owner: nobody}]\n", "there is no user `nobody`"),
         (b"#twinhull\nunits: [{name: no.service, enable: true}]\n", "no such unit"),
         (&big, "more than 1048576 bytes"),
+        (wrong.as_bytes(), "<3>user data: 460 more; "),
     ] {
         server.set(USER_DATA, &[(200, data)]);
         let machine = hetzner(&server, "");

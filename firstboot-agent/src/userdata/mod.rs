@@ -89,8 +89,12 @@ impl<T> Set<T> {
 impl UserData {
     /// One line for the console.
     pub fn summary(&self) -> String {
-        let formats: Vec<_> =
-            self.formats.iter().filter(|f| **f != Format::Empty).map(|f| f.name()).collect();
+        let mut formats: Vec<&str> = Vec::new();
+        for format in self.formats.iter().filter(|f| **f != Format::Empty).map(|f| f.name()) {
+            if !formats.contains(&format) {
+                formats.push(format);
+            }
+        }
         let counts: Vec<_> = [
             (usize::from(self.hostname.is_some()), "host name"),
             (usize::from(self.time_zone.is_some()), "time zone"),
