@@ -120,7 +120,7 @@ fn user_data(cloud: &str) -> Vec<u8> {
 fn on_cloud<const N: usize>(cloud: &str, more: [&str; N], script: &str) -> (Guest, BTreeMap<String, String>) {
     let guest = Guest::new();
     let key = guest.file("key.pub", KEY);
-    let data = guest.file("user-data", user_data(cloud));
+    let data = guest.file("user-data", &user_data(cloud));
     let guest =
         guest.args(["--hostname", "cloudy", "--ssh-key", &key, "--user-data", &data, "--cloud", cloud]);
     let guest = guest.args(more);
