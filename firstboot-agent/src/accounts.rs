@@ -94,7 +94,7 @@ impl Accounts {
             for group in &user.groups {
                 if !self.join(&user.name, group) {
                     let message = format!("user `{}`: this image has no group `{group}`", user.name);
-                    problems.push(Problem::new(user.place, message));
+                    problems.push(Problem::new(&user.place, message));
                 }
             }
         }
@@ -105,7 +105,7 @@ impl Accounts {
         if user.uid.is_some() || user.gecos.is_some() {
             let message =
                 format!("user `{}` belongs to the image; its `uid` and `gecos` can't be changed", user.name);
-            problems.push(Problem::new(user.place, message));
+            problems.push(Problem::new(&user.place, message));
         }
         if let (Some(shell), Some(line)) = (&user.shell, self.passwd.iter_mut().find(|l| l[0] == user.name)) {
             line[6].clone_from(shell);
@@ -128,7 +128,7 @@ impl Accounts {
         let uid = match user.uid.or_else(|| uids.get(&user.name).copied()) {
             Some(uid) if used(uid, uids) => {
                 let message = format!("user `{}`: number {uid} belongs to somebody else", user.name);
-                problems.push(Problem::new(user.place, message));
+                problems.push(Problem::new(&user.place, message));
                 return;
             }
             Some(uid) => uid,
@@ -136,7 +136,7 @@ impl Accounts {
         };
         if self.group.iter().any(|l| l[0] == user.name) {
             let message = format!("user `{}`: the image has a group of this name", user.name);
-            problems.push(Problem::new(user.place, message));
+            problems.push(Problem::new(&user.place, message));
             return;
         }
         uids.insert(user.name.clone(), uid);

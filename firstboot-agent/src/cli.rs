@@ -1,6 +1,6 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 the file or the arguments are wrong.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,11 +10,20 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::clock::Boottime;
 use crate::console::Console;
-use crate::http::METADATA_LIMIT;
+use crate::http::{METADATA_LIMIT, USER_DATA_LIMIT};
 use crate::network::networkd;
 use crate::source::{Found, Host, azure, digitalocean, gcp, hetzner, oracle, vultr};
 use crate::store::Store;
 use crate::{initrd, json, network, userdata, yaml};
+
+const VALIDATE_EXAMPLES: &str = "Examples:
+  firstboot-agent validate user-data
+  butane --strict web.bu | firstboot-agent validate -";
+
+const EXPLAIN_EXAMPLES: &str = "Examples:
+  firstboot-agent explain cloud-config.yaml
+  base64 -d user-data.b64 | firstboot-agent explain -
+  firstboot-agent explain web.ign --json | jq '.parts[].refused'";
 
 /// Provisions a machine from what its cloud says about it.
 #[derive(Debug, Parser)]
@@ -44,10 +53,22 @@ enum Command {
         #[arg(long, default_value = "/")]
         root: PathBuf,
     },
-    /// Check user data in Twinhull's own format; exit with 2 when there is something wrong.
+    /// Check user data in any format; exit with 2 when something is wrong or refused.
+    #[command(after_help = VALIDATE_EXAMPLES)]
     Validate {
-        /// The file.
+        /// The file; `-` is standard input.
         file: PathBuf,
+    },
+    /// Say what user data would do: how they were recognised, what becomes of each thing, what is refused and why.
+    ///
+    /// Contents, keys and hashes are never shown. Exits with 2 when anything is refused.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain {
+        /// The file; `-` is standard input.
+        file: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Print the networkd units that come of a platform's description.
     Network {
@@ -105,21 +126,47 @@ fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         }
         Command::Status { json, root } => status(&root, json, out)?,
         Command::Validate { file } => {
-            let bytes = fs_err::read(&file)?;
+            let (bytes, name) = read(&file)?;
             match userdata::parse(&bytes) {
-                Ok(None) => writeln!(out, "{}: empty; that counts as no user data", file.display())?,
-                Ok(Some(data)) => writeln!(out, "{}: good: {}", file.display(), data.summary())?,
+                Ok(None) => writeln!(out, "{name}: empty; that counts as no user data")?,
+                Ok(Some(data)) => writeln!(out, "{name}: good: {}", data.summary())?,
                 Err(problems) => {
                     for problem in problems {
-                        writeln!(out, "{}:{problem}", file.display())?;
+                        writeln!(out, "{name}:{problem}")?;
                     }
                     return Ok(ExitCode::from(2));
                 }
             }
         }
+        Command::Explain { file, json } => {
+            let reading = userdata::read(&read(&file)?.0);
+            if json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&userdata::explain::as_json(&reading))?)?;
+            } else {
+                userdata::explain::text(&reading, out)?;
+            }
+            if !reading.all_problems().is_empty() {
+                return Ok(ExitCode::from(2));
+            }
+        }
         Command::Network { file, source } => return show_network(&file, source, out),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A file, or standard input, and what to call it.
+fn read(file: &Path) -> anyhow::Result<(Vec<u8>, String)> {
+    if file != Path::new("-") {
+        return Ok((fs_err::read(file)?, file.display().to_string()));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than there can be is enough to see that it is too much.
+    std::io::stdin()
+        .lock()
+        .take(USER_DATA_LIMIT as u64 + 1)
+        .read_to_end(&mut bytes)
+        .context("standard input")?;
+    Ok((bytes, "standard input".into()))
 }
 
 fn status(root: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -144,8 +191,12 @@ fn status(root: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
         let name = interface.kind.name().map_or_else(String::new, |name| format!(" ({name})"));
         writeln!(out, "interface:  {}{name} {dhcp}{}", interface.mac, addresses.join(" "))?;
     }
-    let size = stored.user_data.as_ref().map_or("none".into(), |d| format!("{} bytes", d.len()));
-    writeln!(out, "user data:  {size}")?;
+    let user_data = stored.user_data.as_ref().map_or("none".into(), |bytes| match userdata::parse(bytes) {
+        Ok(Some(data)) => format!("{} bytes, {}", bytes.len(), data.summary()),
+        Ok(None) => "none".into(),
+        Err(_) => format!("{} bytes, which can't be used", bytes.len()),
+    });
+    writeln!(out, "user data:  {user_data}")?;
     Ok(())
 }
 

@@ -83,6 +83,17 @@ impl Image {
         })
     }
 
+    /// What the image's unit says.
+    pub fn unit_text(&self, name: &str) -> Option<String> {
+        let path = self.has_unit(name)?;
+        fs_err::read_to_string(self.root.join(path.trim_start_matches('/'))).ok()
+    }
+
+    /// Whether the image has a time zone of this name.
+    pub fn has_time_zone(&self, name: &str) -> bool {
+        fs_err::metadata(self.root.join("usr/share/zoneinfo").join(name)).is_ok_and(|m| m.is_file())
+    }
+
     /// Whether a file of /etc is one that the image makes a folder, or has one of its ancestors as a file.
     pub fn in_the_way(&self, path: &str) -> Option<String> {
         if self.factory(path).is_dir() {

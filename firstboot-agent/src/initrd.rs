@@ -26,6 +26,9 @@ use crate::store::{State, Store, Stored};
 use crate::userdata::{self, UserData};
 use crate::{Error, Result, identity};
 
+/// The most problems of user data that the console shows; a serial line takes seconds for a few hundred.
+const MANY: usize = 40;
+
 /// Provisions the machine whose root is at `root`.
 pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Console<'_>) -> Result<()> {
     let store = Store::new(root);
@@ -204,16 +207,22 @@ fn plan(
                 }
                 if let Some(data) = data {
                     console.info(format!("user data: {}", data.summary()));
+                    for note in &data.notes {
+                        console.info(format!("user data, {}: {}", note.place.spoken(), note.message));
+                    }
                 }
                 return Ok((plan, Some(bytes.clone())));
             }
             Err(Refused::UserData(problems)) => problems,
             Err(Refused::Error(error)) => return Err(error),
         };
-        for problem in problems {
+        for problem in problems.iter().take(MANY) {
+            console.fail(format!("user data, {}: {}", problem.place.spoken(), problem.message));
+        }
+        if problems.len() > MANY {
             console.fail(format!(
-                "user data, line {}, column {}: {}",
-                problem.place.line, problem.place.column, problem.message
+                "user data: {} more; `firstboot-agent validate` shows them all",
+                problems.len() - MANY
             ));
         }
         if n + 1 == attempts.len() {

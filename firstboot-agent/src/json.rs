@@ -1,14 +1,17 @@
 //! JSON as the same tree that YAML becomes, under budgets that a hostile document can't exceed.
 //!
 //! JSON that isn't YAML exists (tabs, surrogate pairs, long keys), so it has a reader of its own. Its nodes
-//! don't know their places, but what is wrong with a document does.
+//! don't know their lines, but the path of keys that leads to them, which is what people know JSON by. A
+//! document that isn't JSON has a line.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::yaml::{Node, Place, Problem, Value, printable};
+use crate::yaml::{Name, Node, Place, Problem, Step, Value, is_key, printable};
 
 /// The most values in a document.
 const NODES: usize = 20_000;
@@ -18,7 +21,7 @@ const DEPTH: usize = 32;
 
 /// Reads one JSON document of at most `limit` bytes. An empty one is null.
 pub fn parse(bytes: &[u8], limit: usize) -> Result<Node, Problem> {
-    let start = Place { line: 1, column: 1 };
+    let start = Place::new(1, 1);
     if bytes.len() > limit {
         return Err(Problem::new(start, format!("it has {} bytes; {limit} are the most", bytes.len())));
     }
@@ -27,11 +30,11 @@ pub fn parse(bytes: &[u8], limit: usize) -> Result<Node, Problem> {
     }
     let left = Cell::new(NODES);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let node = Reader { left: &left, depth: DEPTH }.deserialize(&mut reader);
+    let node = Reader { left: &left, depth: DEPTH, path: None }.deserialize(&mut reader);
     node.and_then(|node| reader.end().map(|()| node)).map_err(|e| {
         let text = e.to_string();
         let text = text.split(" at line ").next().unwrap_or_default();
-        let place = Place { line: e.line() as u64, column: e.column() as u64 };
+        let place = Place::new(e.line() as u64, e.column() as u64);
         Problem::new(place, format!("this isn't valid JSON: {}", printable(text)))
     })
 }
@@ -44,16 +47,23 @@ pub fn object(node: Node) -> Result<Node, String> {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Reader<'a> {
     left: &'a Cell<usize>,
     depth: usize,
+    path: Option<Arc<Step>>,
 }
 
 impl Reader<'_> {
-    fn deeper<E: Error>(self) -> Result<Self, E> {
+    fn below<E: Error>(&self, name: Name) -> Result<Self, E> {
         let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom("too many levels"))?;
-        Ok(Reader { depth, ..self })
+        let path = Some(Arc::new(Step { above: self.path.clone(), name }));
+        Ok(Reader { depth, path, left: self.left })
+    }
+
+    fn place(&self) -> Place {
+        let column = (NODES - self.left.get()) as u64;
+        Place { column, path: self.path.clone(), ..Place::default() }
     }
 }
 
@@ -63,8 +73,9 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
         let left = self.left.get().checked_sub(1).ok_or_else(|| D::Error::custom("too many values"))?;
         self.left.set(left);
+        let place = self.place();
         let value = deserializer.deserialize_any(self)?;
-        Ok(Node { place: Place::default(), value })
+        Ok(Node { place, value })
     }
 }
 
@@ -104,19 +115,24 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
         let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(inner)? {
+        while let Some(item) = access.next_element_seed(self.below(Name::Index(items.len()))?)? {
             items.push(item);
         }
         Ok(Value::List(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
         let mut entries = Vec::new();
+        let mut seen = HashSet::new();
         while let Some(key) = access.next_key::<String>()? {
-            let key = Node { place: Place::default(), value: Value::Text(key) };
+            // Readers differ in which of two they take.
+            if !seen.insert(key.clone()) {
+                return Err(A::Error::custom("a key is there twice"));
+            }
+            let shown = if is_key(&key) { key.as_str() } else { "?" };
+            let inner = self.below(Name::Key(shown.into()))?;
+            let key = Node { place: inner.place(), value: Value::Text(key) };
             entries.push((key, access.next_value_seed(inner)?));
         }
         Ok(Value::Map(entries))
@@ -135,8 +151,11 @@ mod tests {
         assert_eq!(node.text_at("big"), Some("18446744073709551615"));
         assert_eq!(node.items_at("b")[3].text(), Some("😀"));
         assert_eq!(parse(b" \n", 10), Ok(Node::default()));
+        assert_eq!(node.items_at("b")[3].place.to_string(), "b[3]");
+        assert!(node.items_at("b")[3].place < node.get("big").unwrap().place);
         for (bytes, want) in [
-            (&b"{\"a\": s3cret"[..], "1:7: this isn't valid JSON: expected value"),
+            (&b"{\"a\":1,\"a\":2}"[..], "a key is there twice"),
+            (b"{\"a\": s3cret", "1:7: this isn't valid JSON: expected value"),
             (b"{} {}", "1:4: this isn't valid JSON: trailing characters"),
             (b"\"\xff\"", "invalid unicode"),
             (b"<html>", "1:1: this isn't valid JSON"),

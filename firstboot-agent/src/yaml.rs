@@ -4,24 +4,91 @@
 //! in what they say. So documents become [`Node`]s here, under budgets that a hostile one can't exceed, and
 //! the readers take it from there. This is the only file that knows which YAML crate is used.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Line and column, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+/// Where something stood: line and column from 1 or, in JSON, the path of keys that leads there.
+///
+/// They sort in the order of the document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Place {
+    /// Part of a message that has several, from 1.
+    pub part: u32,
     /// Line.
     pub line: u64,
-    /// Column.
+    /// Column; in JSON, where there are no lines, how many values came before.
     pub column: u64,
+    /// The way through a JSON document.
+    pub path: Option<Arc<Step>>,
+}
+
+/// A key or an index, and what it is below. Values share the steps above them, so paths cost next to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Step {
+    /// What this is below.
+    pub above: Option<Arc<Step>>,
+    /// The last step.
+    pub name: Name,
+}
+
+/// One step of a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Name {
+    /// A key, as far as it can be shown.
+    Key(Box<str>),
+    /// An item of a list, from 0.
+    Index(usize),
+}
+
+impl Place {
+    /// A line and a column.
+    pub fn new(line: u64, column: u64) -> Self {
+        Place { line, column, ..Place::default() }
+    }
+
+    /// As people say it.
+    pub fn spoken(&self) -> String {
+        match (self.part, self.line) {
+            (_, 0) => self.to_string(),
+            (0, line) => format!("line {line}, column {}", self.column),
+            (part, line) => format!("part {part}, line {line}, column {}", self.column),
+        }
+    }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // JSON's nodes don't know theirs.
-        if self.line == 0 { f.write_str("the document") } else { write!(f, "{}:{}", self.line, self.column) }
+        if self.part > 0 {
+            write!(f, "part {}, ", self.part)?;
+        }
+        match &self.path {
+            Some(path) => path.fmt(f),
+            None if self.line > 0 => write!(f, "{}:{}", self.line, self.column),
+            None => f.write_str("the document"),
+        }
     }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(above) = &self.above {
+            above.fmt(f)?;
+        }
+        match &self.name {
+            Name::Key(key) if self.above.is_some() => write!(f, ".{key}"),
+            Name::Key(key) => f.write_str(key),
+            Name::Index(index) => write!(f, "[{index}]"),
+        }
+    }
+}
+
+/// Whether a key looks like one. A wrongly indented secret may end up as a key, and isn't shown then.
+pub fn is_key(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    !text.is_empty() && text.len() <= 32 && text.bytes().all(good)
 }
 
 /// Something wrong with a document, and where.
@@ -35,8 +102,8 @@ pub struct Problem {
 
 impl Problem {
     /// A problem at a place.
-    pub fn new(place: Place, message: impl Into<String>) -> Self {
-        Problem { place, message: message.into() }
+    pub fn new(place: impl Borrow<Place>, message: impl Into<String>) -> Self {
+        Problem { place: place.borrow().clone(), message: message.into() }
     }
 }
 
@@ -148,7 +215,7 @@ impl Node {
 
 /// Reads one YAML document of at most `limit` bytes. An empty one is null.
 pub fn parse(bytes: &[u8], limit: usize) -> Result<Node, Problem> {
-    let start = Place { line: 1, column: 1 };
+    let start = Place::new(1, 1);
     if bytes.len() > limit {
         return Err(Problem::new(start, format!("it has {} bytes; {limit} are the most", bytes.len())));
     }
@@ -156,14 +223,14 @@ pub fn parse(bytes: &[u8], limit: usize) -> Result<Node, Problem> {
         let before = &bytes[..e.valid_up_to()];
         let line = before.iter().filter(|b| **b == b'\n').count() as u64 + 1;
         let column = before.iter().rev().take_while(|b| **b != b'\n').count() as u64 + 1;
-        Problem::new(Place { line, column }, "it isn't UTF-8 text from here on")
+        Problem::new(Place::new(line, column), "it isn't UTF-8 text from here on")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
         return Ok(Node { place: start, value: Value::Null });
     }
     serde_saphyr::from_str_with_options(text, options()).map_err(|e| {
-        let place = e.location().map_or(start, |l| Place { line: l.line(), column: l.column() });
+        let place = e.location().map_or(start.clone(), |l| Place::new(l.line(), l.column()));
         let message = e.without_snippet().render();
         let first = message.lines().next().unwrap_or("it isn't YAML");
         Problem::new(place, format!("this isn't valid YAML: {}", printable(first)))
@@ -182,9 +249,9 @@ fn options() -> serde_saphyr::Options {
     budget.max_aliases = 200;
     budget.max_anchors = 200;
     budget.max_documents = 1;
-    budget.max_total_scalar_bytes = 8 << 20;
+    budget.max_total_scalar_bytes = 2 << 20;
     budget.max_recorded_anchor_events = 20_000;
-    budget.max_recorded_anchor_bytes = 8 << 20;
+    budget.max_recorded_anchor_bytes = 2 << 20;
     options.budget = Some(budget);
     options.alias_limits.max_total_replayed_events = 20_000;
     options
@@ -202,7 +269,7 @@ pub fn printable(text: &str) -> String {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = serde_saphyr::Spanned::<Value>::deserialize(deserializer)?;
-        let place = Place { line: spanned.referenced.line(), column: spanned.referenced.column() };
+        let place = Place::new(spanned.referenced.line(), spanned.referenced.column());
         Ok(Node { place, value: spanned.value })
     }
 }
@@ -292,10 +359,10 @@ mod tests {
         let node = parse(b"a: 1\nb:\n  - x\n  - mode: 0644\n    big: 123456789012345678901\n", 1000).unwrap();
         assert_eq!(node.text_at("a"), Some("1"));
         let items = node.items_at("b");
-        assert_eq!(items[0].place, Place { line: 3, column: 5 });
+        assert_eq!(items[0].place, Place::new(3, 5));
         let mode = items[1].get("mode").unwrap();
-        assert_eq!((mode.text(), mode.place), (Some("0644"), Place { line: 4, column: 11 }));
-        assert_eq!(items[1].entries()[0].0.place, Place { line: 4, column: 5 });
+        assert_eq!((mode.text(), mode.place.clone()), (Some("0644"), Place::new(4, 11)));
+        assert_eq!(items[1].entries()[0].0.place, Place::new(4, 5));
         assert!(matches!(mode.value, Value::Text(_)));
     }
 
@@ -316,7 +383,7 @@ mod tests {
             }
         }
         assert!(parse(&[b'a'; 11], 10).unwrap_err().message.contains("11 bytes"));
-        assert_eq!(parse(b"a: \xff", 10).unwrap_err().place, Place { line: 1, column: 4 });
+        assert_eq!(parse(b"a: \xff", 10).unwrap_err().place, Place::new(1, 4));
     }
 
     #[test]

@@ -6,8 +6,11 @@
 use std::process::{Command, Output};
 
 fn agent(args: &[&str]) -> (Option<i32>, String) {
-    let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_firstboot-agent")).args(args).output().unwrap();
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_firstboot-agent"))
+        .args(args)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
     (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
 }
 
@@ -20,7 +23,7 @@ fn validate() {
         path.to_str().unwrap().to_owned()
     };
     let good = path("good", "#twinhull\nhostname: a\n");
-    assert_eq!(agent(&["validate", &good]), (Some(0), format!("{good}: good: 0 users, 0 files, 0 units\n")));
+    assert_eq!(agent(&["validate", &good]), (Some(0), format!("{good}: good: twinhull: 1 host name\n")));
     let bad = path("bad", "#twinhull\nhostname: a_b\nfile: []\n");
     let (code, out) = agent(&["validate", &bad]);
     assert_eq!(code, Some(2));
@@ -30,6 +33,24 @@ fn validate() {
             "{bad}:2:11: a host name consists of letters, digits, hyphens and dots\n\
              {bad}:3:1: user data has no key `file`; did you mean `files`?\n"
         )
+    );
+    let script = path("script", "#cloud-config\nhostname: a\nruncmd: [s3cret]\n");
+    let (code, out) = agent(&["explain", &script]);
+    assert_eq!(code, Some(2));
+    assert!(out.starts_with("cloud-config\n  host name a: /etc/hostname\n  refused, 3:9: `runcmd`"), "{out}");
+    let (code, json) = agent(&["explain", "--json", &good]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &json["usable"]), (Some(0), &true.into()));
+    assert_eq!(json["parts"][0]["things"][0]["becomes"], "/etc/hostname");
+    let (code, help) = agent(&["explain", "--help"]);
+    assert!(
+        code == Some(0) && help.contains("Examples:\n  firstboot-agent explain cloud-config.yaml"),
+        "{help}"
+    );
+    // Nothing on standard input is no user data.
+    assert_eq!(
+        agent(&["validate", "-"]),
+        (Some(0), "standard input: empty; that counts as no user data\n".into())
     );
     assert_eq!(agent(&["validate", "/nonexistent"]).0, Some(1));
     assert_eq!(agent(&["vaildate"]).0, Some(2));

@@ -143,8 +143,21 @@ fn bad_user_data_leaves_keys_and_network() {
     let server = Server::new();
     server.set(METADATA, &[(200, metadata(1).as_slice())]);
     let big = vec![b'#'; (1 << 20) + 1];
+    let wrong: String = (0..500).map(|n| format!("k{n}: 1\n")).collect();
+    let wrong = format!("#cloud-config\n{wrong}");
     for (data, want) in [
-        (&b"#cloud-config\n"[..], "a cloud-config document, which isn't supported"),
+        (&b"#cloud-config\nruncmd: [s3cret]\n"[..], "line 2, column 9: `runcmd` can't be had here"),
+        (b"#!/bin/sh\n", "this is a script"),
+        (
+            b"{\"ignition\": {\"version\": \"3.0.0\"}, \"storage\": {\"luks\": [{}]}}",
+            "<3>user data, storage.luks[0]: `luks` can't be had here",
+        ),
+        (
+            b"{\"ignition\": {\"version\": \"3.0.0\"}, \"systemd\": {\"units\": [{\"name\": \"bare.service\", \"enabled\": true}]}}",
+            "<3>user data, systemd.units[0]: unit `bare.service` can't be enabled",
+        ),
+        (b"#twinhull\ntime-zone: Europe/Berlin\n", "has no such time zone"),
+        (b"#twinhull\nntp: [a]\n", "has no systemd-timesyncd"),
         (b"\x1f\x8b\x08", "gzip"),
         (b"#twinhull\nfiles:\n- {path: /usr/x, content: s3cret}\n- {path: /etc/y}\n", "line 3, column 10"),
         (b"#twinhull\nusers: [{name: ann, groups: [nope], sudo: true}]\n", "no group `nope`"),
@@ -152,9 +165,11 @@ fn bad_user_data_leaves_keys_and_network() {
         (b"#twinhull\nfiles: [{path: /etc/x, content: a, owner: nobody}]\n", "there is no user `nobody`"),
         (b"#twinhull\nunits: [{name: no.service, enable: true}]\n", "no such unit"),
         (&big, "more than 1048576 bytes"),
+        (wrong.as_bytes(), "<3>user data: 460 more; "),
     ] {
         server.set(USER_DATA, &[(200, data)]);
         let machine = hetzner(&server, "");
+        machine.write("usr/lib/systemd/system/bare.service", "[Service]\n");
         let out = machine.boots();
         assert!(out.contains(want) && out.contains("<3>user data") && !out.contains("s3cret"), "{out}");
         assert!(machine.has("etc/ssh/authorized_keys.d/root"));
@@ -165,10 +180,96 @@ fn bad_user_data_leaves_keys_and_network() {
     server.set(USER_DATA, &[(200, DATA)]);
     let machine = hetzner(&server, "");
     machine.boots();
-    server.set(USER_DATA, &[(200, b"#cloud-config\n".as_slice())]);
+    server.set(USER_DATA, &[(200, b"#!/bin/sh\n".as_slice())]);
     let out = machine.boots();
     assert!(out.contains("stored is used instead"), "{out}");
     assert_eq!(machine.read("etc/motd"), "mine");
+}
+
+/// As a cloud hands out what Butane made, and what a tool then compressed.
+#[test]
+fn ignition_in_gzip() {
+    let document = r#"{"ignition": {"version": "3.4.0"},
+        "passwd": {"users": [{"name": "core", "sshAuthorizedKeys": ["ssh-ed25519 AAAAcore"], "uid": 1234}]},
+        "storage": {
+            "directories": [{"path": "/etc/ssl/certs/sub", "mode": 448}, {"path": "/var/lib/app", "user": {"name": "core"}}],
+            "files": [{"path": "/etc/hostname", "contents": {"source": "data:,fromign%0A"}},
+                {"path": "/etc/ssl/certs/sub/c.pem", "contents": {"source": "data:,c"}},
+                {"path": "/var/lib/app/x", "mode": 384, "contents": {"source": "data:,s3cret"}}],
+            "links": [{"path": "/etc/localtime", "target": "../usr/share/zoneinfo/Europe/Berlin"},
+                {"path": "/etc/ssl/certs/a.pem", "target": "/dev/null"}]},
+        "systemd": {"units": [
+            {"name": "app.service", "enabled": true, "contents": "[Service]\nExecStart=true\n[Install]\nWantedBy=a.target\nAlias=b.service\n"},
+            {"name": "ssh.service", "enabled": true}, {"name": "cups.service", "mask": true}]}}"#;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, document.as_bytes()).unwrap();
+    let server = Server::new();
+    server.set(METADATA, &[(200, metadata(1).as_slice())]);
+    server.set(USER_DATA, &[(200, &gzip.finish().unwrap())]);
+    let machine = hetzner(&server, "");
+    machine.write("usr/share/zoneinfo/Europe/Berlin", "zone");
+    machine.write("usr/lib/systemd/system/ssh.service", "[Service]\n[Install]\nWantedBy=multi-user.target\n");
+    for _ in 0..2 {
+        let out = machine.boots();
+        assert!(
+            out.contains(
+                "user data: Ignition: 1 host name, 1 time zone, 1 user, 2 files, 2 folders, 1 link, 3 units\n"
+            ),
+            "{out}"
+        );
+        assert!(!out.contains('<') && !out.contains("s3cret"), "{out}");
+        let link =
+            |path: &str| fs_err::read_link(machine.root.join(path)).unwrap().to_string_lossy().into_owned();
+        assert_eq!(machine.read("etc/hostname"), "fromign\n");
+        assert_eq!(machine.read("etc/localtime"), "zone");
+        assert_eq!(link("etc/ssl/certs/a.pem"), "/dev/null");
+        assert_eq!(machine.read("etc/ssl/certs/sub/b.pem"), "b\n");
+        assert_eq!(machine.read("etc/ssl/certs/sub/c.pem"), "c");
+        assert_eq!(link("etc/systemd/system/a.target.wants/app.service"), "../app.service");
+        assert_eq!(link("etc/systemd/system/b.service"), "app.service");
+        assert_eq!(
+            link("etc/systemd/system/multi-user.target.wants/ssh.service"),
+            "/usr/lib/systemd/system/ssh.service"
+        );
+        assert_eq!(link("etc/systemd/system/cups.service"), "/dev/null");
+        let meta = |path: &str| {
+            let meta = fs_err::metadata(machine.root.join(path)).unwrap();
+            (meta.uid(), meta.permissions().mode() & 0o7777)
+        };
+        assert_eq!(meta("etc/ssl/certs/sub"), (0, 0o700));
+        assert_eq!(meta("var/lib/app"), (1234, 0o755));
+        assert_eq!(meta("var/lib/app/x"), (0, 0o600));
+    }
+}
+
+#[test]
+fn clock_credentials_and_keys() {
+    let server = Server::new();
+    server.set(METADATA, &[(200, metadata(1).as_slice())]);
+    let message = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/cloud-config\n\n\
+        ntp: {servers: [a.example, b.example]}\nssh_authorized_keys: [ssh-ed25519 AAAAmore]\ntimezone: UTC\n\
+        --b\n\n#systemd-userdata\n{\"systemd.credentials\": [{\"name\": \"db\", \"text\": \"s3cret\"}, {\"name\": \"tls\", \"encrypted\": \"aGk=\"}]}\n--b--\n";
+    server.set(USER_DATA, &[(200, message.as_bytes())]);
+    let machine = hetzner(&server, "");
+    machine.write("usr/lib/systemd/system/systemd-timesyncd.service", "[Service]\n");
+    let out = machine.boots();
+    let summary =
+        "user data: cloud-config + systemd-userdata: 1 time zone, 2 time servers, 1 key, 2 credentials\n";
+    assert!(out.contains(summary) && !out.contains("s3cret"), "{out}");
+    assert_eq!(
+        machine.read("etc/systemd/timesyncd.conf.d/90-twinhull.conf"),
+        "[Time]\nNTP=a.example b.example\n"
+    );
+    assert_eq!(
+        machine.read("etc/ssh/authorized_keys.d/root"),
+        "ssh-ed25519 AAAAx me\nssh-ed25519 AAAAmore\n"
+    );
+    assert_eq!(machine.read("etc/credstore/db"), "s3cret");
+    assert_eq!(machine.read("etc/credstore.encrypted/tls"), "hi");
+    let mode = |path: &str| fs_err::metadata(machine.root.join(path)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("etc/credstore"), mode("etc/credstore/db")), (0o700, 0o600));
+    let link = fs_err::read_link(machine.root.join("etc/localtime")).unwrap();
+    assert_eq!(link.to_str(), Some("../usr/share/zoneinfo/UTC"));
 }
 
 #[test]

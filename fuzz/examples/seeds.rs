@@ -29,6 +29,28 @@ const METADATA: &[(&str, &str)] = &[
     ),
 ];
 
+/// User data of each format.
+const USER_DATA: &[(&str, &str)] = &[
+    (
+        "native",
+        "#twinhull\nhostname: a\ntime-zone: UTC\nntp: [a.example]\nusers: [{name: ann, uid: 1000, sudo: true, ssh-keys: [ssh-rsa AAAAx]}]\nfiles: [{path: /etc/a, content-base64: aGk=, mode: 0600}]\nunits: [{name: a.service, enable: true, content: \"[Service]\\nExecStart=a\"}]\ncredentials: [{name: a, content: b}]\n",
+    ),
+    (
+        "cloud-config",
+        "#cloud-config\nfqdn: a.b\nssh_pwauth: false\nusers:\n- default\n- {name: ann, groups: 'adm, b', lock_passwd: false, passwd: $6$a$b, sudo: ['ALL=(ALL) ALL']}\nwrite_files:\n- {path: /etc/a, encoding: gz+b64, content: H4sIAAAAAAAC/8vI5AIAejpB6gMAAAA=, permissions: '0600', owner: 'root:root'}\nntp: {pools: [a]}\n",
+    ),
+    (
+        "ignition",
+        r#"{"ignition":{"version":"3.4.0"},"storage":{"files":[{"path":"/etc/hostname","mode":420,"contents":{"source":"data:;base64,aGk="}}],"directories":[{"path":"/var/a"}],"links":[{"path":"/etc/b","target":"c"}]},"systemd":{"units":[{"name":"a.service","enabled":true,"contents":"[Install]\nWantedBy=b.target\n"}]},"passwd":{"users":[{"name":"core"}]}}"#,
+    ),
+    ("systemd", "#systemd-userdata\n{\"systemd.credentials\":[{\"name\":\"a\",\"text\":\"b\"},{\"name\":\"c\",\"data\":\"aGk=\"}]}\n"),
+    (
+        "mime",
+        "Content-Type: multipart/mixed; boundary=\"b\"\r\nMIME-Version: 1.0\r\n\r\n--b\r\nContent-Type: text/cloud-config\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nhost=\r\nname: =61\r\n--b\r\n\r\n#twinhull\r\n--b--\r\n",
+    ),
+    ("base64", "I3R3aW5odWxsCmhvc3RuYW1lOiBib3h5CnVzZXJzOiBbe25hbWU6IGFufV0K"),
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
     let put = |target: &str, name: &str, bytes: &[u8]| -> std::io::Result<()> {
@@ -94,6 +116,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     for (name, document) in METADATA {
         put("metadata", name, document.as_bytes())?;
+    }
+    for (name, document) in USER_DATA {
+        put("userdata", name, document.as_bytes())?;
     }
 
     put("pe", "stub", &stub())?;

@@ -1,9 +1,9 @@
-//! The readers of clouds' documents, all of them on the same bytes, and what networkd is told then; user data, too.
+//! The readers of clouds' documents, all of them on the same bytes, and what networkd is told then.
 #![no_main]
 
 use firstboot_agent::network::{Interface, networkd};
 use firstboot_agent::source::{azure, digitalocean, gcp, hetzner, matchbox, openstack, oracle, scaleway, vultr};
-use firstboot_agent::{json, userdata};
+use firstboot_agent::json;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -27,7 +27,6 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(node) = json::parse(data, 1 << 20) {
         render(&gcp::interfaces(&node, &mut found.notes));
     }
-    let _ = userdata::parse(data);
 });
 
 /// One line is one setting: nothing that a document says may begin another.

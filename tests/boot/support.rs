@@ -71,7 +71,7 @@ impl Guest {
     }
 
     /// A file for the guest's use; returns its path.
-    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+    pub(crate) fn file(&self, name: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> String {
         let path = self.dir.path().join(name);
         fs_err::write(&path, content).unwrap();
         path.display().to_string()

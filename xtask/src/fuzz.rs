@@ -10,7 +10,8 @@ use anyhow::{Result, ensure};
 
 use crate::{host, paths};
 
-const TARGETS: &[&str] = &["erofs", "ext4", "fat", "gpt", "index", "metadata", "pe", "signatures", "verity"];
+const TARGETS: &[&str] =
+    &["erofs", "ext4", "fat", "gpt", "index", "metadata", "pe", "signatures", "userdata", "verity"];
 
 /// What makes a program report which of its code it reached, as cargo-fuzz sets it.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

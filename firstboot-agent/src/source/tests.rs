@@ -62,11 +62,12 @@ pub(super) fn serve(routes: Routes<'_>, needed: &str) -> (String, mpsc::Receiver
                 Some((_, status, body)) => (*status, body.as_str()),
                 None => (404, "not found"),
             };
+            // Before the answer: who has it may look at the log at once.
+            let _ = log.send(if good { asked } else { format!("refused {asked}") });
             let head =
                 format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
             let mut stream = reader.into_inner();
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
-            let _ = log.send(if good { asked } else { format!("refused {asked}") });
         }
     });
     (url, requests)

@@ -1,15 +1,15 @@
 //! Reading mappings strictly: every key is known, every value is of its kind, every problem has its place.
 
-use crate::yaml::{Node, Place, Problem, Value};
+use crate::yaml::{Node, Place, Problem, Value, is_key};
 
-pub(super) struct Fields<'a> {
+pub(in crate::userdata) struct Fields<'a> {
     node: &'a Node,
     what: &'static str,
 }
 
 impl<'a> Fields<'a> {
     /// Checks that a node is a mapping that has only `allowed` keys.
-    pub(super) fn new(
+    pub(in crate::userdata) fn new(
         node: &'a Node,
         what: &'static str,
         allowed: &[&str],
@@ -17,7 +17,7 @@ impl<'a> Fields<'a> {
     ) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
             let message = format!("{what} must be a mapping, but this is {}", node.value.kind());
-            problems.push(Problem::new(node.place, message));
+            problems.push(Problem::new(&node.place, message));
             return None;
         };
         for (key, _) in entries {
@@ -25,10 +25,7 @@ impl<'a> Fields<'a> {
             if allowed.contains(&text) {
                 continue;
             }
-            // A wrongly indented secret may end up as a key: only what looks like a name is shown.
-            let nameish = !text.is_empty()
-                && text.len() <= 24
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+            let nameish = is_key(text);
             let mut message = if nameish {
                 format!("{what} has no key `{text}`")
             } else {
@@ -36,62 +33,137 @@ impl<'a> Fields<'a> {
             };
             let nearest = allowed.iter().map(|a| (distance(a, text), *a)).min();
             match nearest {
-                Some((d, name)) if nameish && d <= 2.max(name.len() / 3) => {
+                Some((d, name)) if nameish && d < text.len() && d <= 2.max(name.len() / 3) => {
                     message += &format!("; did you mean `{name}`?");
                 }
                 _ => message += &format!("; it has {}", list(allowed)),
             }
-            problems.push(Problem::new(key.place, message));
+            problems.push(Problem::new(&key.place, message));
         }
         Some(Fields { node, what })
     }
 
-    pub(super) fn node(&self, key: &str) -> Option<&'a Node> {
+    /// Where the mapping is.
+    pub(in crate::userdata) fn place(&self) -> &'a Place {
+        &self.node.place
+    }
+
+    /// Refuses each of these keys that asks for something, with the reason.
+    pub(in crate::userdata) fn refuse(&self, keys: &[(&str, &str)], problems: &mut Vec<Problem>) {
+        for (key, why) in keys {
+            let Some(node) = self.node.get(key) else { continue };
+            let place = match &node.value {
+                Value::Bool(false) => continue,
+                Value::List(items) => match items.first() {
+                    Some(first) if first.place.path.is_some() => &first.place,
+                    Some(_) => &node.place,
+                    None => continue,
+                },
+                Value::Map(entries) if entries.is_empty() => continue,
+                Value::Text(text) if text.is_empty() => continue,
+                _ => &node.place,
+            };
+            problems.push(Problem::new(place, format!("`{key}` can't be had here: {why}")));
+        }
+    }
+
+    /// The value under a key, through a check that says what is wrong with it.
+    pub(in crate::userdata) fn checked<T, E: Into<String>>(
+        &self,
+        key: &str,
+        check: impl FnOnce(&'a str) -> Result<T, E>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<T> {
+        let (text, place) = self.text(key, problems)?;
+        check(text).map_err(|problem| problems.push(Problem::new(place, problem))).ok()
+    }
+
+    /// The same for a key that must be there.
+    pub(in crate::userdata) fn required_checked<T, E: Into<String>>(
+        &self,
+        key: &str,
+        check: impl FnOnce(&'a str) -> Result<T, E>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<T> {
+        let (text, place) = self.required(key, problems)?;
+        check(text).map_err(|problem| problems.push(Problem::new(place, problem))).ok()
+    }
+
+    /// The texts of a list, each through a check.
+    pub(in crate::userdata) fn each<T, E: Into<String>>(
+        &self,
+        key: &str,
+        check: impl Fn(&'a str) -> Result<T, E>,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<T> {
+        let mut out = Vec::new();
+        for node in self.list(key, problems) {
+            match node.text().map(&check) {
+                Some(Ok(value)) => out.push(value),
+                Some(Err(problem)) => problems.push(Problem::new(&node.place, problem)),
+                None => {
+                    let message = format!("this must be text, but it is {}", node.value.kind());
+                    problems.push(Problem::new(&node.place, message));
+                }
+            }
+        }
+        out
+    }
+
+    pub(in crate::userdata) fn node(&self, key: &str) -> Option<&'a Node> {
         self.node.get(key)
     }
 
-    pub(super) fn text(&self, key: &str, problems: &mut Vec<Problem>) -> Option<(&'a str, Place)> {
+    pub(in crate::userdata) fn text(
+        &self,
+        key: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<(&'a str, &'a Place)> {
         let node = self.node.get(key)?;
         match &node.value {
-            Value::Text(text) => Some((text, node.place)),
+            Value::Text(text) => Some((text, &node.place)),
             other => {
                 let quote = match other {
                     Value::Number(_) | Value::Bool(_) => "; put it in quotes",
                     _ => "",
                 };
                 let message = format!("`{key}` must be text, but this is {}{quote}", other.kind());
-                problems.push(Problem::new(node.place, message));
+                problems.push(Problem::new(&node.place, message));
                 None
             }
         }
     }
 
-    pub(super) fn required(&self, key: &str, problems: &mut Vec<Problem>) -> Option<(&'a str, Place)> {
+    pub(in crate::userdata) fn required(
+        &self,
+        key: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<(&'a str, &'a Place)> {
         if self.node.get(key).is_none() {
-            problems.push(Problem::new(self.node.place, format!("{} needs `{key}`", self.what)));
+            problems.push(Problem::new(&self.node.place, format!("{} needs `{key}`", self.what)));
         }
         self.text(key, problems)
     }
 
-    pub(super) fn flag(&self, key: &str, problems: &mut Vec<Problem>) -> Option<bool> {
+    pub(in crate::userdata) fn flag(&self, key: &str, problems: &mut Vec<Problem>) -> Option<bool> {
         let node = self.node.get(key)?;
         match node.value {
             Value::Bool(value) => Some(value),
             ref other => {
                 let message = format!("`{key}` must be true or false, but this is {}", other.kind());
-                problems.push(Problem::new(node.place, message));
+                problems.push(Problem::new(&node.place, message));
                 None
             }
         }
     }
 
-    pub(super) fn list(&self, key: &str, problems: &mut Vec<Problem>) -> &'a [Node] {
+    pub(in crate::userdata) fn list(&self, key: &str, problems: &mut Vec<Problem>) -> &'a [Node] {
         match self.node.get(key) {
             None => &[],
             Some(Node { value: Value::List(items), .. }) => items,
             Some(node) => {
                 let message = format!("`{key}` must be a list, but this is {}", node.value.kind());
-                problems.push(Problem::new(node.place, message));
+                problems.push(Problem::new(&node.place, message));
                 &[]
             }
         }

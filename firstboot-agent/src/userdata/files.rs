@@ -1,7 +1,6 @@
-//! `files:`, and where on an immutable system a file can go.
+//! Files, folders and links: where on an immutable system they can go, and `files:` of the native format.
 
-use base64::Engine;
-
+use super::envelope;
 use super::fields::Fields;
 use crate::yaml::{Node, Place, Problem};
 
@@ -28,6 +27,32 @@ impl std::fmt::Debug for File {
     }
 }
 
+/// A folder to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// Absolute path, as a file's.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner, a name or a number.
+    pub owner: String,
+    /// Group, a name or a number.
+    pub group: String,
+    /// Where the document has it.
+    pub place: Place,
+}
+
+/// A symbolic link below /etc.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Absolute path.
+    pub path: String,
+    /// What it points to.
+    pub target: String,
+    /// Where the document has it.
+    pub place: Place,
+}
+
 /// What each link at the top level of an image stands for.
 const LINKS: &[(&str, &str)] =
     &[("/home/", "/var/home/"), ("/root/", "/var/roothome/"), ("/srv/", "/var/srv/"), ("/opt/", "/var/opt/")];
@@ -38,7 +63,8 @@ const MANAGED: &[(&str, &str)] = &[
     ("/etc/group", "accounts are made from `users`"),
     ("/etc/shadow", "accounts are made from `users`"),
     ("/etc/gshadow", "accounts are made from `users`"),
-    ("/etc/hostname", "use `hostname`"),
+    ("/etc/hostname", "use `hostname` (in Ignition, a file with mode and contents only)"),
+    ("/etc/localtime", "use `time-zone` (in cloud-config `timezone`, in Ignition a link)"),
     ("/etc/machine-id", "every machine has one of its own"),
     ("/etc/ssh/authorized_keys.d/", "use `ssh-keys` of a user"),
     ("/etc/systemd/network/10-twinhull-", "these names belong to firstboot-agent; choose another"),
@@ -48,70 +74,47 @@ const MANAGED: &[(&str, &str)] = &[
 ];
 
 pub(super) fn parse(items: &[Node], problems: &mut Vec<Problem>) -> Vec<File> {
-    let mut files: Vec<File> = Vec::new();
+    let mut files = Vec::new();
     for item in items {
         let before = problems.len();
         let file = one(item, problems);
-        if let Some(file) = file.filter(|_| problems.len() == before) {
-            if let Some(other) = files.iter().find(|f| clash(&f.path, &file.path)) {
-                let message = format!("this file and the one at {} are in each other's way", other.place);
-                problems.push(Problem::new(file.place, message));
-            }
-            files.push(file);
-        }
+        files.extend(file.filter(|_| problems.len() == before));
     }
     files
-}
-
-fn clash(a: &str, b: &str) -> bool {
-    let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
-    a == b || below(a, b) || below(b, a)
 }
 
 fn one(item: &Node, problems: &mut Vec<Problem>) -> Option<File> {
     let allowed = ["path", "content", "content-base64", "mode", "owner", "group"];
     let fields = Fields::new(item, "a file", &allowed, problems)?;
-    let path = fields.required("path", problems).and_then(|(text, place)| match path(text) {
-        Ok(path) => Some(path),
-        Err(problem) => {
-            problems.push(Problem::new(place, problem));
-            None
-        }
-    });
+    let path = fields.required_checked("path", path, problems);
     let content = match (fields.node("content"), fields.node("content-base64")) {
         (Some(_), None) => fields.text("content", problems).map(|(t, _)| t.as_bytes().to_vec()),
-        (None, Some(_)) => fields.text("content-base64", problems).and_then(|(text, place)| {
-            let text: String = text.split_whitespace().collect();
-            let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok();
-            if bytes.is_none() {
-                problems.push(Problem::new(place, "`content-base64` isn't base64"));
-            }
-            bytes
-        }),
+        (None, Some(_)) => {
+            let decode =
+                |text: &str| envelope::base64(text.as_bytes()).ok_or("`content-base64` isn't base64");
+            fields.checked("content-base64", decode, problems)
+        }
         _ => {
             let message = "a file needs either `content` or `content-base64`";
-            problems.push(Problem::new(item.place, message));
+            problems.push(Problem::new(&item.place, message));
             None
         }
     };
     let mode = match fields.node("mode") {
         None => Some(0o644),
         Some(node) => {
-            let mode = match fields.text("mode", &mut Vec::new()) {
-                Some((t, _)) if (3..=4).contains(&t.len()) => u32::from_str_radix(t, 8).ok(),
-                _ => None,
-            };
+            let mode = fields.text("mode", &mut Vec::new()).and_then(|(text, _)| octal(text));
             if mode.is_none() {
-                problems.push(Problem::new(node.place, "`mode` is octal, with its zero: 0600"));
+                problems.push(Problem::new(&node.place, "`mode` is octal, with its zero: 0600"));
             }
             mode
         }
     };
     let mut account = |key| {
         let Some(node) = fields.node(key) else { return Some("root".to_owned()) };
-        let text = node.text().filter(|t| super::users::is_name(t) || t.parse::<u32>().is_ok());
+        let text = node.text().filter(|t| is_account(t));
         if text.is_none() {
-            problems.push(Problem::new(node.place, format!("`{key}` is the name or number of an account")));
+            problems.push(Problem::new(&node.place, format!("`{key}` is the name or number of an account")));
         }
         text.map(str::to_owned)
     };
@@ -122,12 +125,26 @@ fn one(item: &Node, problems: &mut Vec<Problem>) -> Option<File> {
         mode: mode?,
         owner: owner?,
         group: group?,
-        place: item.place,
+        place: item.place.clone(),
     })
 }
 
+/// Octal digits with their zero, as `0600`, or three of them.
+pub(super) fn octal(text: &str) -> Option<u32> {
+    (3..=5)
+        .contains(&text.len())
+        .then(|| u32::from_str_radix(text, 8).ok())
+        .flatten()
+        .filter(|m| *m <= 0o7777)
+}
+
+/// The name or the number of a user or group.
+pub(super) fn is_account(text: &str) -> bool {
+    super::users::is_name(text) || text.parse::<u32>().is_ok()
+}
+
 /// Where a path really is, or why nothing can be there.
-fn path(text: &str) -> Result<String, String> {
+pub(super) fn path(text: &str) -> Result<String, String> {
     if !text.starts_with('/') {
         return Err("a path begins with /".into());
     }

@@ -1,149 +1,153 @@
 //! User data: what somebody asked this machine to be.
 //!
-//! The native format is YAML that says so, by `#twinhull` as its first line or by the key `twinhull: 1`.
-//! It is read strictly: an unknown key is an error with its place, and all errors are collected, because
-//! each attempt at first boot costs a machine. Nothing here quotes a value: user data has secrets.
+//! [`read`] takes layers and messages apart, recognises each document, and has it read by the reader of its
+//! format; the readers know nothing of one another and make the same checked types. All of them are strict:
+//! what isn't known or can't be had is an error with its place, and all errors are collected, because each
+//! attempt at first boot costs a machine. Nothing here quotes a value: user data has secrets.
 
+mod cloud_config;
+mod credentials;
+mod envelope;
+pub mod explain;
 mod fields;
 mod files;
+mod format;
+mod ignition;
+mod install;
+mod merge;
+mod mime;
+mod native;
+mod reading;
+mod settings;
 mod units;
 mod users;
 
-pub use files::File;
-pub use units::{DropIn, Unit};
+pub use credentials::Credential;
+pub use envelope::Layer;
+pub use files::{Directory, File, Link};
+pub use format::Format;
+pub use install::links as install_links;
+pub use reading::{Part, Reading, read};
+pub use units::{DropIn, Enable, Unit};
 pub use users::{Sudo, User};
 
-use crate::http::USER_DATA_LIMIT;
-use crate::machine::Hostname;
-use crate::yaml::{self, Place, Problem, Value};
+use crate::machine::{Hostname, SshKey};
+use crate::yaml::{Place, Problem};
 use fields::Fields;
 
 /// Checked user data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserData {
+    /// The formats it came in.
+    pub formats: Vec<Format>,
     /// Host name; wins over the platform's.
-    pub hostname: Option<Hostname>,
+    pub hostname: Option<Set<Hostname>>,
+    /// Time zone, as `Europe/Berlin`.
+    pub time_zone: Option<Set<String>>,
+    /// Time servers.
+    pub ntp: Option<Set<Vec<String>>>,
+    /// Keys for root, beside the platform's.
+    pub root_keys: Vec<SshKey>,
     /// Accounts.
     pub users: Vec<User>,
     /// Files in /etc and /var.
     pub files: Vec<File>,
+    /// Folders in /etc and /var.
+    pub directories: Vec<Directory>,
+    /// Links in /etc.
+    pub links: Vec<Link>,
     /// Units and drop-ins.
     pub units: Vec<Unit>,
+    /// Credentials of services.
+    pub credentials: Vec<Credential>,
+    /// What was read and makes no difference, and why.
+    pub notes: Vec<Problem>,
+}
+
+/// A setting there can be one of, and where the document has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Set<T> {
+    /// The setting.
+    pub value: T,
+    /// Where the document has it.
+    pub place: Place,
+}
+
+impl<T> Set<T> {
+    /// A text under a key, through a check.
+    fn read<E: Into<String>>(
+        fields: &Fields<'_>,
+        key: &str,
+        check: impl FnOnce(&str) -> Result<T, E>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        let value = fields.checked(key, check, problems)?;
+        Some(Set { value, place: fields.node(key)?.place.clone() })
+    }
 }
 
 impl UserData {
     /// One line for the console.
     pub fn summary(&self) -> String {
-        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        [count(self.users.len(), "user"), count(self.files.len(), "file"), count(self.units.len(), "unit")]
-            .join(", ")
-    }
-}
-
-/// What user data looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Nothing but white space.
-    Empty,
-    /// Ours.
-    Native,
-    /// Something else that has a name.
-    Foreign(&'static str),
-    /// Nothing that is known.
-    Unknown,
-}
-
-/// Recognises a format by how it begins.
-pub fn format(bytes: &[u8]) -> Format {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Format::Empty;
-    }
-    for (magic, name) in [
-        (&b"\x1f\x8b"[..], "gzip-compressed data"),
-        (b"\x28\xb5\x2f\xfd", "zstd-compressed data"),
-        (b"\xfd7zXZ", "xz-compressed data"),
-        (b"BZh", "bzip2-compressed data"),
-    ] {
-        if bytes.starts_with(magic) {
-            return Format::Foreign(name);
+        let mut formats: Vec<&str> = Vec::new();
+        for format in self.formats.iter().filter(|f| **f != Format::Empty).map(|f| f.name()) {
+            if !formats.contains(&format) {
+                formats.push(format);
+            }
         }
+        let counts: Vec<_> = [
+            (usize::from(self.hostname.is_some()), "host name"),
+            (usize::from(self.time_zone.is_some()), "time zone"),
+            (self.ntp.as_ref().map_or(0, |ntp| ntp.value.len()), "time server"),
+            (self.root_keys.len(), "key"),
+            (self.users.len(), "user"),
+            (self.files.len(), "file"),
+            (self.directories.len(), "folder"),
+            (self.links.len(), "link"),
+            (self.units.len(), "unit"),
+            (self.credentials.len(), "credential"),
+        ]
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}{}", if n == 1 { "" } else { "s" }))
+        .collect();
+        let counts = if counts.is_empty() { "nothing".into() } else { counts.join(", ") };
+        format!("{}: {counts}", formats.join(" + "))
     }
-    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
-    let head = head.trim_start_matches('\u{feff}').trim_start();
-    let first = head.lines().next().unwrap_or_default().trim_end();
-    let lower = head.to_ascii_lowercase();
-    if first == "#twinhull" {
-        return Format::Native;
+
+    /// Marks all places as those of a part.
+    fn in_part(&mut self, part: u32) {
+        let singles = [
+            self.hostname.as_mut().map(|s| &mut s.place),
+            self.time_zone.as_mut().map(|s| &mut s.place),
+            self.ntp.as_mut().map(|s| &mut s.place),
+        ];
+        singles
+            .into_iter()
+            .flatten()
+            .chain(self.users.iter_mut().map(|u| &mut u.place))
+            .chain(self.files.iter_mut().map(|f| &mut f.place))
+            .chain(self.directories.iter_mut().map(|d| &mut d.place))
+            .chain(self.links.iter_mut().map(|l| &mut l.place))
+            .chain(self.units.iter_mut().map(|u| &mut u.place))
+            .chain(self.credentials.iter_mut().map(|c| &mut c.place))
+            .chain(self.notes.iter_mut().map(|n| &mut n.place))
+            .for_each(|place| place.part = part);
     }
-    for (start, name) in [
-        ("#cloud-config", "a cloud-config document"),
-        ("#cloud-boothook", "a cloud-init boothook"),
-        ("#include", "a cloud-init include list"),
-        ("#part-handler", "a cloud-init part handler"),
-        ("## template:", "a cloud-init template"),
-        ("#systemd-userdata", "a systemd-userdata document"),
-        ("#!", "a script"),
-        ("content-type:", "a MIME message"),
-        ("mime-version:", "a MIME message"),
-    ] {
-        if lower.starts_with(start) {
-            return Format::Foreign(name);
-        }
-    }
-    if head.starts_with('{') && head.contains("\"ignition\"") {
-        return Format::Foreign("an Ignition configuration");
-    }
-    let base64 = |c: char| c.is_ascii_alphanumeric() || "+/=\r\n".contains(c);
-    if head.len() >= 24 && head.trim_end().chars().all(base64) {
-        return Format::Foreign("base64-encoded data");
-    }
-    let marked = |l: &str| l.strip_prefix("twinhull").is_some_and(|r| r.trim_start().starts_with(':'));
-    let whole = String::from_utf8_lossy(bytes);
-    if whole.lines().any(marked) { Format::Native } else { Format::Unknown }
 }
 
 /// Reads user data; `None` when there is none. The problems come in the order of the document.
 pub fn parse(bytes: &[u8]) -> Result<Option<UserData>, Vec<Problem>> {
-    let start = Place { line: 1, column: 1 };
-    match format(bytes) {
-        Format::Empty => return Ok(None),
-        Format::Native => {}
-        Format::Foreign(name) => {
-            let message = format!("user data is {name}, which isn't supported; give Twinhull's own format");
-            return Err(vec![Problem::new(start, message)]);
-        }
-        Format::Unknown => {
-            let message =
-                "user data is in no format that is known: Twinhull's own has `#twinhull` as its first line";
-            return Err(vec![Problem::new(start, message)]);
-        }
+    let reading = read(bytes);
+    let mut problems = reading.all_problems();
+    problems.sort_by(|a, b| a.place.cmp(&b.place));
+    if !problems.is_empty() {
+        return Err(problems);
     }
-    let node = yaml::parse(bytes, USER_DATA_LIMIT).map_err(|p| vec![p])?;
-    let mut problems = Vec::new();
-    let mut data = UserData::default();
-    if node.value == Value::Null {
-        return Ok(Some(data));
+    if reading.parts.iter().all(|part| part.format == Format::Empty) {
+        return Ok(None);
     }
-    if let Some(fields) =
-        Fields::new(&node, "user data", &["twinhull", "hostname", "users", "files", "units"], &mut problems)
-    {
-        if let Some(version) = fields.node("twinhull")
-            && version.text() != Some("1")
-        {
-            problems.push(Problem::new(version.place, "`twinhull` is the version of the format; it is 1"));
-        }
-        if let Some((text, place)) = fields.text("hostname", &mut problems) {
-            match Hostname::new(text) {
-                Ok(hostname) => data.hostname = Some(hostname),
-                Err(problem) => problems.push(Problem::new(place, problem)),
-            }
-        }
-        data.users = users::parse(fields.list("users", &mut problems), &mut problems);
-        data.files = files::parse(fields.list("files", &mut problems), &mut problems);
-        data.units = units::parse(fields.list("units", &mut problems), &mut problems);
-    }
-    problems.sort_by_key(|p| p.place);
-    if problems.is_empty() { Ok(Some(data)) } else { Err(problems) }
+    Ok(Some(merge::merge(reading.parts.into_iter().map(|p| p.data).collect())))
 }
 
 #[cfg(test)]

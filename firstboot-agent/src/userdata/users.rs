@@ -1,11 +1,11 @@
-//! `users:`
+//! Accounts: what they are once they have been checked, the checks, and `users:` of the native format.
 
 use super::fields::Fields;
 use crate::machine::SshKey;
 use crate::yaml::{Node, Place, Problem, Value};
 
 /// An account to make, or one of the image to complete.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct User {
     /// Login name.
     pub name: String,
@@ -33,9 +33,24 @@ impl std::fmt::Debug for User {
     }
 }
 
-/// What a user may do with sudo: everything without a password, or a rule.
+/// What a user may do with sudo, one rule an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sudo(pub String);
+pub struct Sudo(pub Vec<String>);
+
+impl Sudo {
+    /// Everything, without a password.
+    pub(super) fn all() -> Self {
+        Sudo(vec!["ALL=(ALL:ALL) NOPASSWD: ALL".into()])
+    }
+
+    /// Checks a rule.
+    pub(super) fn rule(text: &str) -> Result<String, &'static str> {
+        if text.contains('=') && text.len() <= 1024 && !text.chars().any(|c| c.is_control() || c == '\\') {
+            return Ok(text.to_owned());
+        }
+        Err("`sudo` is true, false, or one rule as in `ALL=(ALL) /usr/bin/systemctl`")
+    }
+}
 
 /// Whether this can be an account's name.
 pub(super) fn is_name(text: &str) -> bool {
@@ -45,102 +60,84 @@ pub(super) fn is_name(text: &str) -> bool {
         && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
 }
 
-pub(super) fn parse(items: &[Node], problems: &mut Vec<Problem>) -> Vec<User> {
-    let mut users: Vec<User> = Vec::new();
-    for item in items {
-        if let Some(user) = one(item, problems) {
-            if let Some(other) = users.iter().find(|u| u.name == user.name) {
-                let message = format!("user `{}` is already at {}", user.name, other.place);
-                problems.push(Problem::new(user.place, message));
-            }
-            if let Some(other) = users.iter().find(|u| u.uid.is_some() && u.uid == user.uid) {
-                let message = format!("the user at {} has this uid already", other.place);
-                problems.push(Problem::new(user.place, message));
-            }
-            users.push(user);
-        }
+pub(super) fn name(text: &str) -> Result<String, &'static str> {
+    if is_name(text) {
+        return Ok(text.to_owned());
     }
-    users
+    Err("a user's name has lower-case letters, digits, `-` and `_`, 31 at most")
+}
+
+pub(super) fn group(text: &str) -> Result<String, &'static str> {
+    if is_name(text) { Ok(text.to_owned()) } else { Err("this isn't a group's name") }
+}
+
+/// A uid from a number; formats that write it as text may allow that.
+pub(super) fn uid(node: Option<&Node>, text_too: bool, problems: &mut Vec<Problem>) -> Option<u32> {
+    let node = node?;
+    let uid = match &node.value {
+        Value::Text(_) if !text_too => None,
+        _ => node.text().and_then(|digits| digits.parse().ok()).filter(|n| (1000..60_000).contains(n)),
+    };
+    if uid.is_none() {
+        problems.push(Problem::new(&node.place, "`uid` is a number from 1000 to 59999"));
+    }
+    uid
+}
+
+pub(super) fn gecos(text: &str) -> Result<String, &'static str> {
+    if text.contains(':') || text.len() > 512 || text.chars().any(char::is_control) {
+        return Err("`gecos` is one line without `:`");
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn shell(text: &str) -> Result<String, &'static str> {
+    let good = text.starts_with('/')
+        && text.len() < 200
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+".contains(&b))
+        && !text.split('/').any(|p| p == "..");
+    if good { Ok(text.to_owned()) } else { Err("`shell` is the absolute path of a program") }
+}
+
+/// A hash, never a password. `key` is what the format calls it.
+pub(super) fn password_hash(key: &str, text: &str) -> Result<String, String> {
+    let good = matches!(text, "!" | "*")
+        || (text.starts_with('$')
+            && text.matches('$').count() >= 3
+            && text.len() <= 512
+            && text.bytes().all(|b| b.is_ascii_graphic() && b != b':'));
+    if good {
+        return Ok(text.to_owned());
+    }
+    Err(format!("`{key}` is a hash as `openssl passwd -6` or `mkpasswd` makes it, not a password"))
+}
+
+pub(super) fn parse(items: &[Node], problems: &mut Vec<Problem>) -> Vec<User> {
+    items.iter().filter_map(|item| one(item, problems)).collect()
 }
 
 fn one(item: &Node, problems: &mut Vec<Problem>) -> Option<User> {
     let allowed = ["name", "uid", "gecos", "shell", "groups", "ssh-keys", "password-hash", "sudo"];
     let fields = Fields::new(item, "a user", &allowed, problems)?;
-    let name = fields.required("name", problems).and_then(|(name, place)| {
-        if !is_name(name) {
-            let message = "a user's name has lower-case letters, digits, `-` and `_`, 31 at most";
-            problems.push(Problem::new(place, message));
-            return None;
-        }
-        Some(name.to_owned())
-    });
-    let uid = fields.node("uid").and_then(|node| {
-        let uid = match &node.value {
-            Value::Number(digits) => digits.parse().ok().filter(|n| (1000..60_000).contains(n)),
-            _ => None,
-        };
-        if uid.is_none() {
-            problems.push(Problem::new(node.place, "`uid` is a number from 1000 to 59999"));
-        }
-        uid
-    });
-    let gecos = fields.text("gecos", problems).and_then(|(text, place)| {
-        if text.contains(':') || text.chars().any(char::is_control) {
-            problems.push(Problem::new(place, "`gecos` is one line without `:`"));
-            return None;
-        }
-        Some(text.to_owned())
-    });
-    let shell = fields.text("shell", problems).and_then(|(text, place)| {
-        let good = text.starts_with('/')
-            && text.len() < 200
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+".contains(&b))
-            && !text.split('/').any(|p| p == "..");
-        if !good {
-            problems.push(Problem::new(place, "`shell` is the absolute path of a program"));
-            return None;
-        }
-        Some(text.to_owned())
-    });
-    let mut groups = Vec::new();
-    for node in fields.list("groups", problems) {
-        match node.text() {
-            Some(group) if is_name(group) => groups.push(group.to_owned()),
-            _ => problems.push(Problem::new(node.place, "this isn't a group's name")),
-        }
-    }
-    let mut ssh_keys = Vec::new();
-    for node in fields.list("ssh-keys", problems) {
-        match node.text().map_or(Err("an SSH key is text"), SshKey::new) {
-            Ok(key) => ssh_keys.push(key),
-            Err(problem) => problems.push(Problem::new(node.place, problem)),
-        }
-    }
-    let password_hash = fields.text("password-hash", problems).and_then(|(text, place)| {
-        let good = matches!(text, "!" | "*")
-            || (text.starts_with('$')
-                && text.matches('$').count() >= 3
-                && text.len() <= 512
-                && text.bytes().all(|b| b.is_ascii_graphic() && b != b':'));
-        if !good {
-            let message =
-                "`password-hash` is a hash as `openssl passwd -6` or `mkpasswd` makes it, not a password";
-            problems.push(Problem::new(place, message));
-            return None;
-        }
-        Some(text.to_owned())
-    });
+    let name = fields.required_checked("name", name, problems);
     let sudo = fields.node("sudo").and_then(|node| match &node.value {
-        Value::Bool(true) => Some(Sudo("ALL=(ALL:ALL) NOPASSWD: ALL".into())),
+        Value::Bool(true) => Some(Sudo::all()),
         Value::Bool(false) => None,
-        Value::Text(rule) if rule.contains('=') && !rule.chars().any(|c| c.is_control() || c == '\\') => {
-            Some(Sudo(rule.clone()))
-        }
-        _ => {
-            let message = "`sudo` is true, false, or one rule as in `ALL=(ALL) /usr/bin/systemctl`";
-            problems.push(Problem::new(node.place, message));
-            None
+        other => {
+            let text = if let Value::Text(text) = other { text } else { "" };
+            let rule = Sudo::rule(text).map_err(|problem| problems.push(Problem::new(&node.place, problem)));
+            rule.ok().map(|rule| Sudo(vec![rule]))
         }
     });
-    Some(User { name: name?, uid, gecos, shell, groups, ssh_keys, password_hash, sudo, place: item.place })
+    Some(User {
+        uid: uid(fields.node("uid"), false, problems),
+        gecos: fields.checked("gecos", gecos, problems),
+        shell: fields.checked("shell", shell, problems),
+        groups: fields.each("groups", group, problems),
+        ssh_keys: fields.each("ssh-keys", SshKey::new, problems),
+        password_hash: fields.checked("password-hash", |t| password_hash("password-hash", t), problems),
+        sudo,
+        place: item.place.clone(),
+        name: name?,
+    })
 }

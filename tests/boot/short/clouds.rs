@@ -91,11 +91,36 @@ fn nocloud_with_user_data() {
     assert_eq!(get("stored"), "700");
 }
 
+/// User data that all say the same about /etc/motd, in another format for each cloud, as its users' tools make them.
+fn user_data(cloud: &str) -> Vec<u8> {
+    let config = "#cloud-config\nssh_pwauth: false\nntp: {servers: [192.0.2.123]}\nwrite_files:\n\
+        - {path: /etc/motd, content: from user data}\n";
+    let ignition = r#"{"ignition": {"version": "3.4.0"},
+        "storage": {"files": [{"path": "/etc/motd", "mode": 420, "contents": {"source": "data:,from%20user%20data"}}]},
+        "systemd": {"units": [{"name": "ign.service", "enabled": true,
+            "contents": "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=touch /run/ign-ran\n[Install]\nWantedBy=multi-user.target\n"}]}}"#;
+    match cloud {
+        "aws" => {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            std::io::Write::write_all(&mut gzip, config.as_bytes()).unwrap();
+            gzip.finish().unwrap()
+        }
+        "azure" => ignition.into(),
+        "config-drive" => format!(
+            "Content-Type: multipart/mixed; boundary=\"b\"\r\nMIME-Version: 1.0\r\n\r\n--b\r\n\
+             Content-Type: text/cloud-config\r\n\r\n{config}\r\n--b\r\n\r\n#systemd-userdata\n\
+             {{\"systemd.credentials\": [{{\"name\": \"told\", \"text\": \"s3cret-value\"}}]}}\r\n--b--\r\n"
+        )
+        .into(),
+        _ => "#twinhull\nfiles: [{path: /etc/motd, content: from user data}]\n".into(),
+    }
+}
+
 /// A guest of a cloud with a name, a key and user data, and what a script in it prints as `key=value` lines.
 fn on_cloud<const N: usize>(cloud: &str, more: [&str; N], script: &str) -> (Guest, BTreeMap<String, String>) {
     let guest = Guest::new();
     let key = guest.file("key.pub", KEY);
-    let data = guest.file("user-data", "#twinhull\nfiles: [{path: /etc/motd, content: from user data}]\n");
+    let data = guest.file("user-data", &user_data(cloud));
     let guest =
         guest.args(["--hostname", "cloudy", "--ssh-key", &key, "--user-data", &data, "--cloud", cloud]);
     let guest = guest.args(more);
@@ -137,7 +162,12 @@ fn digitalocean() {
 /// A service with tokens that is out of order at first.
 #[test]
 fn aws_after_some_errors() {
-    let (guest, got) = on_cloud("aws", ["--fault", "error:3"], "");
+    let (guest, got) = on_cloud(
+        "aws",
+        ["--fault", "error:3"],
+        "echo ntp=$(cat /etc/systemd/timesyncd.conf.d/90-twinhull.conf)",
+    );
+    assert_eq!(got["ntp"], "[Time] NTP=192.0.2.123", "{got:?}");
     assert!(
         got["route"].contains("via 169.254.169.2") && got["route"].contains("proto dhcp"),
         "{got:?}\n{}",
@@ -148,7 +178,9 @@ fn aws_after_some_errors() {
 /// A service that wants a header, and wants to be told.
 #[test]
 fn azure() {
-    let (guest, got) = on_cloud("azure", [], "echo units=$(ls /etc/systemd/network)");
+    let script = "echo units=$(ls /etc/systemd/network); echo ran=$(ls /run/ign-ran)";
+    let (guest, got) = on_cloud("azure", [], script);
+    assert_eq!(got["ran"], "/run/ign-ran", "{got:?}");
     let serial = guest.serial();
     assert!(got["units"].contains("10-twinhull-0-inner.network"), "{got:?}\n{serial}");
     assert!(!serial.contains("wasn't told"), "{serial}");
@@ -168,9 +200,13 @@ fn config_drive() {
         "config-drive",
         ["--network-config", path.to_str().unwrap()],
         "for i in $(seq 20); do ip -4 -o addr show | grep -q 192.0.2.5 && break; sleep 1; done; \
-         echo vlan=$(ip -d link show vlan101) $(ip -4 -o addr show vlan101)",
+         echo vlan=$(ip -d link show vlan101) $(ip -4 -o addr show vlan101); \
+         echo told=$(systemd-run -q --wait --pipe -p ImportCredential=told sh -c 'cat $CREDENTIALS_DIRECTORY/told'); \
+         echo credentials=$(stat -c %a /etc/credstore /etc/credstore/told)",
     );
     let serial = guest.serial();
+    assert_eq!((got["told"].as_str(), got["credentials"].as_str()), ("s3cret-value", "700 600"), "{got:?}");
+    assert!(!serial.contains("s3cret-value"), "{serial}");
     assert!(got["vlan"].contains("id 101") && got["vlan"].contains("192.0.2.5/24"), "{got:?}\n{serial}");
     assert!(got["four"].contains("10.0.2.15/24"), "{got:?}\n{serial}");
 }

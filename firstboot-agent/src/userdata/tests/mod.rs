@@ -1,4 +1,4 @@
-//! Good documents, and every mistake with its place.
+//! The native format: good documents, and every mistake with its place.
 
 use super::*;
 
@@ -17,17 +17,23 @@ fn everything_at_once() {
     )
     .unwrap()
     .unwrap();
-    assert_eq!(data.summary(), "1 user, 1 file, 3 units");
+    assert_eq!(data.summary(), "twinhull: 1 host name, 1 user, 1 file, 3 units");
     assert_eq!(
         (data.files[0].path.as_str(), data.files[0].content.as_slice()),
         ("/var/home/ann/x", &b"hi\n"[..])
     );
     assert_eq!((data.files[0].mode, data.files[0].owner.as_str()), (0o600, "ann"));
-    assert_eq!(data.units[0].wanted_by.as_deref(), Some("multi-user.target"));
-    assert_eq!(data.units[2].wanted_by.as_deref(), Some("timers.target"));
+    assert_eq!(data.units[0].enable, Enable::Links(vec!["multi-user.target.wants/app.service".into()]));
+    assert_eq!(data.units[2].enable, Enable::Links(vec!["timers.target.wants/x.timer".into()]));
     assert!(!format!("{data:?}").contains("salt"), "a hash must not show in debug output");
-    assert_eq!(parse(b"twinhull: 1\n"), Ok(Some(UserData::default())));
-    assert_eq!(parse(b"#twinhull\n"), Ok(Some(UserData::default())));
+    assert_eq!(
+        parse(b"twinhull: 1\n"),
+        Ok(Some(UserData { formats: vec![Format::Native], ..UserData::default() }))
+    );
+    assert_eq!(
+        parse(b"#twinhull\n"),
+        Ok(Some(UserData { formats: vec![Format::Native], ..UserData::default() }))
+    );
     assert_eq!(parse(b" \n"), Ok(None));
 }
 
@@ -55,28 +61,41 @@ fn all_mistakes_are_found_each_with_its_place() {
          15:10: a unit's name ends in its type, as in app.service\n\
          16:30: line 1 of this text: [Install] has no effect here: nothing runs `systemctl enable`; say `enable: \
          true`, and `target` if it isn't multi-user.target\n\
-         17:1: user data has no such key; it has `twinhull`, `hostname`, `users`, `files`, `units`"
+         17:1: user data has no such key; it has `twinhull`, `hostname`, `users`, `files`, `units`, `credentials`, \
+         `time-zone`, `ntp`"
     );
 }
 
 #[test]
-fn other_formats_are_named() {
+fn what_cant_be_used_is_named() {
     for (bytes, want) in [
-        (&b"#cloud-config\nusers: []"[..], "cloud-config"),
-        (b"#!/bin/sh\n", "a script"),
-        (b"\x1f\x8b\x08\0", "gzip"),
-        (b"Content-Type: multipart/mixed; boundary=x\n", "MIME"),
-        (b"MIME-Version: 1.0\n", "MIME"),
-        (b"{\"ignition\": {\"version\": \"3.4.0\"}}", "Ignition"),
-        (b"#systemd-userdata\n", "systemd-userdata"),
-        (b"I3R3aW5odWxsCmhvc3RuYW1lOiB4Cg==", "base64"),
+        (
+            &b"#!/bin/sh\n"[..],
+            "this is a script, which can't be used: nothing of user data is run: make a unit",
+        ),
+        (b"#cloud-boothook\n", "boothook"),
+        (b"#include\nhttp://x\n", "include list, which can't be used: nothing is fetched"),
+        (b"#part-handler\n", "part handler"),
+        (b"## template: jinja\n#cloud-config\n", "template"),
+        (b"#cloud-config-archive\n", "MIME"),
+        (b"variant: fcos\nversion: 1.5.0\n", "Butane"),
+        (b"\x28\xb5\x2f\xfd12", "zstd-compressed data, which can't be used: compress it with gzip"),
+        (b"\x1f\x8b\x08\0", "damaged or cut off"),
+        (b"Content-Type: multipart/mixed; boundary=x\n\n", "nowhere in it"),
+        (b"MIME-Version: 1.0\n", "no format that is known"),
         (b"hello", "no format that is known"),
+        (b"{\"a\": 1}", "no format that is known"),
         (b"#twinhull\n\xff", "UTF-8"),
         (b"#twinhull\nusers: [", "isn't valid YAML"),
         (b"#twinhull\n- 1\n", "must be a mapping, but this is a list"),
         (b"twinhull: 2\n", "it is 1"),
+        (b"#systemd-userdata\n{", "2:"),
     ] {
-        let text = parse(bytes).unwrap_err()[0].to_string();
+        let text = match parse(bytes) {
+            Err(problems) => problems[0].to_string(),
+            Ok(None) => "no format that is known: none".into(),
+            Ok(Some(data)) => data.summary(),
+        };
         assert!(text.contains(want), "{text}");
     }
 }
@@ -111,6 +130,43 @@ fn clashes() {
     }
 }
 
+#[test]
+fn clock_and_credentials() {
+    let data = parse(
+        b"#twinhull\ntime-zone: Europe/Berlin\nntp: [ntp.example, 2001:db8::1]\ncredentials:\n- {name: db.password, content: s3cret}\n\
+          - {name: key, content-base64: aGk=}\n- {name: tls, encrypted: aGkK}\n",
+    )
+    .unwrap()
+    .unwrap();
+    assert_eq!(data.summary(), "twinhull: 1 time zone, 2 time servers, 3 credentials");
+    let paths: Vec<_> = data.credentials.iter().map(Credential::path).collect();
+    assert_eq!(paths, ["/etc/credstore/db.password", "/etc/credstore/key", "/etc/credstore.encrypted/tls"]);
+    assert!(!format!("{data:?}").contains("s3cret"));
+    for (text, want) in [
+        ("time-zone: ../../x", "a time zone is a name"),
+        ("time-zone: 1", "put it in quotes"),
+        ("ntp: a.example", "must be a list"),
+        ("ntp: ['a b']", "host name or an address"),
+        ("credentials: [{name: a/b, content: x}]", "a credential's name"),
+        ("credentials: [{name: a}]", "exactly one of `content`, `content-base64` and `encrypted`"),
+        ("credentials: [{name: a, content: x, encrypted: aGk=}]", "exactly one"),
+        ("credentials: [{name: a, encrypted: '!'}]", "isn't base64"),
+        ("credentials: [{name: a, content: x}, {name: a, content: z}]", "credential `a` is already at 2:15"),
+        (
+            "credentials: [{name: a, content: x}]\nfiles: [{path: /etc/credstore/a, content: z}]",
+            "each other's way",
+        ),
+        ("files: [{path: /etc/localtime, content: z}]", "use `time-zone`"),
+        (
+            "files: [{path: /etc/systemd/system/a.service, content: z}]\nunits: [{name: a.service, content: \"[Service]\"}]",
+            "each other's way",
+        ),
+    ] {
+        let text = problems(&format!("#twinhull\n{text}\n"));
+        assert!(text.contains(want), "{text}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn never_panics(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
@@ -125,3 +181,7 @@ proptest::proptest! {
         let _ = parse(format!("#twinhull\n{text}").as_bytes());
     }
 }
+
+mod cloud_config;
+mod envelope;
+mod ignition;

@@ -10,16 +10,23 @@
 //! they are missing or when what user data says about them has changed: a program's or a person's own
 //! changes stay.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod files;
+mod units;
+
+use std::collections::BTreeMap;
 
 use crate::accounts::FILES;
-use crate::image::{Image, Unfolded};
+use crate::image::Image;
 use crate::machine::{Machine, SshKey};
 use crate::network::networkd;
 use crate::rooted::Meta;
-use crate::userdata::{Unit, UserData};
+use crate::userdata::UserData;
 use crate::yaml::Problem;
 use crate::{Error, Result};
+
+/// Where time servers go. systemd-timesyncd reads the files of all folders in the order of their names and the
+/// last one counts, so that user data win over the image.
+pub const NTP: &str = "/etc/systemd/timesyncd.conf.d/90-twinhull.conf";
 
 /// Why there is no plan.
 #[derive(Debug)]
@@ -90,19 +97,44 @@ pub fn render(
     let data = data.unwrap_or(&nothing);
     let mut plan = Plan { uids: uids.clone(), ..Plan::default() };
     let mut problems = Vec::new();
-    if let Some(hostname) = data.hostname.as_ref().or(machine.hostname.as_ref()) {
+    if let Some(hostname) = data.hostname.as_ref().map(|h| &h.value).or(machine.hostname.as_ref()) {
         plan.etc("/etc/hostname", format!("{hostname}\n"), 0o644, true);
     }
     for (name, unit) in networkd::units(&machine.network) {
         plan.etc(format!("/etc/systemd/network/{name}"), unit, 0o644, true);
     }
+    clock(image, data, &mut plan, &mut problems);
     users(image, data, &mut plan, &mut problems)?;
     keys(machine, data, &mut plan);
-    files(image, data, &mut plan, &mut problems)?;
+    files::plan(image, data, &mut plan, &mut problems)?;
     for unit in &data.units {
-        one_unit(image, unit, &mut plan, &mut problems);
+        units::plan(image, unit, &mut plan, &mut problems);
     }
     if problems.is_empty() { Ok(plan) } else { Err(Refused::UserData(problems)) }
+}
+
+/// Time zone and time servers.
+fn clock(image: &Image, data: &UserData, plan: &mut Plan, problems: &mut Vec<Problem>) {
+    if let Some(zone) = &data.time_zone {
+        // Without that file, the C library takes UTC anyway.
+        if zone.value == "UTC" || image.has_time_zone(&zone.value) {
+            let target = format!("../usr/share/zoneinfo/{}", zone.value);
+            plan.step("/etc/localtime", Action::Link(target), false);
+        } else {
+            let message =
+                "this image has no such time zone; check the spelling, or add tzdata to its packages";
+            problems.push(Problem::new(&zone.place, message));
+        }
+    }
+    if let Some(ntp) = data.ntp.as_ref().filter(|ntp| !ntp.value.is_empty()) {
+        if image.has_unit("systemd-timesyncd.service").is_some() {
+            files::unfold(image, NTP, &[], plan);
+            plan.etc(NTP, format!("[Time]\nNTP={}\n", ntp.value.join(" ")), 0o644, false);
+        } else {
+            let message = "this image has no systemd-timesyncd that could ask time servers; add the package";
+            problems.push(Problem::new(&ntp.place, message));
+        }
+    }
 }
 
 fn users(
@@ -127,18 +159,18 @@ fn users(
     for user in &data.users {
         if let Some(shell) = user.shell.as_ref().filter(|s| !image.has_program(s)) {
             let message = format!("user `{}`: this image has no {shell}", user.name);
-            problems.push(Problem::new(user.place, message));
+            problems.push(Problem::new(&user.place, message));
         }
         if let Some(rule) = &user.sudo {
             if image.has_program("/usr/bin/sudo") {
-                let line = format!("{} {}\n", user.name, rule.0);
-                plan.etc(format!("/etc/sudoers.d/90-twinhull-{}", user.name), line, 0o440, true);
+                let lines: String = rule.0.iter().map(|r| format!("{} {r}\n", user.name)).collect();
+                plan.etc(format!("/etc/sudoers.d/90-twinhull-{}", user.name), lines, 0o440, true);
             } else {
                 let message = format!(
                     "user `{}`: this image has no sudo; leave `sudo` out, or add the package",
                     user.name
                 );
-                problems.push(Problem::new(user.place, message));
+                problems.push(Problem::new(&user.place, message));
             }
         }
     }
@@ -157,9 +189,10 @@ fn keys(machine: &Machine, data: &UserData, plan: &mut Plan) {
     if !machine.ssh_keys.is_empty() {
         keys.insert("root", machine.ssh_keys.iter().collect());
     }
-    for user in data.users.iter().filter(|u| !u.ssh_keys.is_empty()) {
-        let list = keys.entry(&user.name).or_default();
-        for key in &user.ssh_keys {
+    let given = data.users.iter().map(|u| (u.name.as_str(), &u.ssh_keys));
+    for (name, more) in given.chain([("root", &data.root_keys)]).filter(|(_, more)| !more.is_empty()) {
+        let list = keys.entry(name).or_default();
+        for key in more {
             if !list.contains(&key) {
                 list.push(key);
             }
@@ -168,81 +201,5 @@ fn keys(machine: &Machine, data: &UserData, plan: &mut Plan) {
     for (name, list) in keys {
         let text: String = list.iter().map(|k| format!("{}\n", k.as_str())).collect();
         plan.etc(format!("/etc/ssh/authorized_keys.d/{name}"), text, 0o644, true);
-    }
-}
-
-fn files(
-    image: &Image,
-    data: &UserData,
-    plan: &mut Plan,
-    problems: &mut Vec<Problem>,
-) -> Result<(), Refused> {
-    if data.files.is_empty() {
-        return Ok(());
-    }
-    let (mut accounts, _) = image.accounts().map_err(Refused::Error)?;
-    // Problems with users have been found already; here only numbers are looked up.
-    accounts.add(data, &mut plan.uids, "/bin/sh", &mut Vec::new());
-    let asked: BTreeSet<&str> = data.files.iter().map(|f| f.path.as_str()).collect();
-    for file in &data.files {
-        let (uid, gid) = (accounts.user(&file.owner).map(|(uid, _)| uid), accounts.group(&file.group));
-        for (missing, what, name) in
-            [(uid.is_none(), "user", &file.owner), (gid.is_none(), "group", &file.group)]
-        {
-            if missing {
-                problems.push(Problem::new(file.place, format!("there is no {what} `{name}`")));
-            }
-        }
-        let (Some(uid), Some(gid)) = (uid, gid) else { continue };
-        if file.path.starts_with("/etc/") {
-            if let Some(way) = image.in_the_way(&file.path) {
-                let message = format!("the image has {way}, so there can't be a file {}", file.path);
-                problems.push(Problem::new(file.place, message));
-                continue;
-            }
-            let Unfolded { folders, links } = image.unfold(&file.path);
-            for (path, meta) in folders {
-                plan.step(path, Action::Dir(meta), false);
-            }
-            let needed = |at: &str| !asked.iter().any(|f| *f == at || f.starts_with(&format!("{at}/")));
-            for (path, target) in links.into_iter().filter(|(at, _)| needed(at)) {
-                plan.step(path, Action::Link(target), false);
-            }
-        }
-        let private = file.path.starts_with("/var/home/");
-        let missing = if private {
-            Meta { mode: 0o755, uid, gid }
-        } else if file.path.starts_with("/var/roothome/") {
-            Meta::root(0o700)
-        } else {
-            Meta::root(0o755)
-        };
-        if private {
-            plan.step("/var/home", Action::Dir(Meta::root(0o755)), false);
-        }
-        let meta = Meta { mode: file.mode, uid, gid };
-        plan.step(&file.path, Action::File(file.content.clone(), meta, missing), false);
-    }
-    Ok(())
-}
-
-fn one_unit(image: &Image, unit: &Unit, plan: &mut Plan, problems: &mut Vec<Problem>) {
-    let folder = "/etc/systemd/system";
-    let name = &unit.name;
-    if let Some(content) = &unit.content {
-        plan.etc(format!("{folder}/{name}"), content.as_str(), 0o644, false);
-    }
-    for part in &unit.drop_ins {
-        plan.etc(format!("{folder}/{name}.d/{}", part.name), part.content.as_str(), 0o644, false);
-    }
-    let Some(target) = &unit.wanted_by else { return };
-    let at = format!("{folder}/{target}.wants/{name}");
-    if unit.content.is_some() {
-        plan.step(at, Action::Link(format!("../{name}")), false);
-    } else if let Some(path) = image.has_unit(name) {
-        plan.step(at, Action::Link(path), false);
-    } else {
-        let message = format!("unit `{name}` has no `content`, and this image has no such unit");
-        problems.push(Problem::new(unit.place, message));
     }
 }
