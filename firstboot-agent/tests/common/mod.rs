@@ -1,7 +1,7 @@
 //! A small image in a temporary root, and a metadata service on a port of its own.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -116,10 +116,15 @@ impl Server {
                 let mut reader = BufReader::new(stream);
                 let mut request = String::new();
                 reader.read_line(&mut request).unwrap_or(0);
-                let mut header = String::new();
+                let (mut header, mut length) = (String::new(), 0);
                 while reader.read_line(&mut header).is_ok_and(|n| n > 2) {
+                    let value = header.to_ascii_lowercase();
+                    let value = value.strip_prefix("content-length:").map(|v| v.trim().parse().unwrap());
+                    length = value.unwrap_or(length);
                     header.clear();
                 }
+                // Closing a connection with something unread in it resets it, and the answer may be lost.
+                let _ = std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink());
                 let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
                 let (status, body) = match shared.lock().unwrap().get_mut(&path) {
                     Some(queue) if queue.len() > 1 => queue.pop_front().unwrap(),
