@@ -15,6 +15,17 @@ impl<'a> Fields<'a> {
         allowed: &[&str],
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
+        Self::beside(node, what, allowed, &[], problems)
+    }
+
+    /// The same, beside `further` keys that have a meaning, too, but are offered to nobody, such as those that are refused.
+    pub(in crate::userdata) fn beside(
+        node: &'a Node,
+        what: &'static str,
+        allowed: &[&str],
+        further: &[&str],
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
             let message = format!("{what} must be a mapping, but this is {}", node.value.kind());
             problems.push(Problem::new(&node.place, message));
@@ -22,7 +33,7 @@ impl<'a> Fields<'a> {
         };
         for (key, _) in entries {
             let text = key.text().unwrap_or_default();
-            if allowed.contains(&text) {
+            if allowed.contains(&text) || further.contains(&text) {
                 continue;
             }
             let nameish = is_key(text);
@@ -31,7 +42,7 @@ impl<'a> Fields<'a> {
             } else {
                 format!("{what} has no such key")
             };
-            let nearest = allowed.iter().map(|a| (distance(a, text), *a)).min();
+            let nearest = allowed.iter().chain(further).map(|a| (distance(a, text), *a)).min();
             match nearest {
                 Some((d, name)) if nameish && d < text.len() && d <= 2.max(name.len() / 3) => {
                     message += &format!("; did you mean `{name}`?");

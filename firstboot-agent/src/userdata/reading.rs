@@ -51,7 +51,8 @@ impl Reading {
 pub fn read(bytes: &[u8]) -> Reading {
     let mut reading = Reading::default();
     if bytes.len() > USER_DATA_LIMIT {
-        let message = format!("it has {} bytes; {USER_DATA_LIMIT} are the most", bytes.len());
+        // Who reads a file doesn't read on behind the limit.
+        let message = format!("it has more than {USER_DATA_LIMIT} bytes, which are the most");
         reading.problems.push(Problem::new(Place::new(1, 1), message));
         return reading;
     }

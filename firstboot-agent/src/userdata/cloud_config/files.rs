@@ -5,7 +5,7 @@ use crate::userdata::fields::Fields;
 use crate::userdata::files::{self, File};
 use crate::yaml::{Node, Problem, Value};
 
-const KEYS: &[&str] = &["path", "content", "encoding", "owner", "permissions", "append", "defer", "source"];
+const KEYS: &[&str] = &["path", "content", "encoding", "owner", "permissions"];
 
 const REFUSED: &[(&str, &str)] = &[
     ("append", "a file is written as a whole; give all of its contents"),
@@ -24,7 +24,8 @@ pub(super) fn parse(items: &[Node], budget: &mut Budget, problems: &mut Vec<Prob
 }
 
 fn one(item: &Node, budget: &mut Budget, problems: &mut Vec<Problem>) -> Option<File> {
-    let fields = Fields::new(item, "a file", KEYS, problems)?;
+    let refused: Vec<&str> = REFUSED.iter().map(|(key, _)| *key).collect();
+    let fields = Fields::beside(item, "a file", KEYS, &refused, problems)?;
     fields.refuse(REFUSED, problems);
     let path = fields.required_checked("path", files::path, problems);
     let encoding = fields.text("encoding", problems).map_or("text/plain", |(text, _)| text);

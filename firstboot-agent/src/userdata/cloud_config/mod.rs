@@ -31,8 +31,8 @@ pub(super) fn parse(node: &Node, budget: &mut Budget, problems: &mut Vec<Problem
     }
     let refused = keys::REFUSED.iter().flat_map(|(names, _)| names.iter());
     let as_it_is = keys::AS_IT_IS.iter().map(|(name, ..)| name);
-    let allowed: Vec<&str> = USED.iter().chain(as_it_is).chain(refused).copied().collect();
-    let Some(fields) = Fields::new(node, "cloud-config", &allowed, problems) else { return data };
+    let further: Vec<&str> = as_it_is.chain(refused).copied().collect();
+    let Some(fields) = Fields::beside(node, "cloud-config", USED, &further, problems) else { return data };
     keys::check(&fields, &mut data.notes, problems);
     data.hostname = hostname(&fields, &mut data.notes, problems);
     data.time_zone = Set::read(&fields, "timezone", settings::time_zone, problems);

@@ -77,9 +77,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn one(item: &Node, notes: &mut Vec<Problem>, problems: &mut Vec<Problem>) -> Option<User> {
     // Hyphens count as underscores, which documents of old still use.
     let item = &underscored(item);
-    let refused = REFUSED.iter().map(|(key, _)| *key);
-    let allowed: Vec<&str> = USED.iter().copied().chain(refused).collect();
-    let fields = Fields::new(item, "a user", &allowed, problems)?;
+    let refused: Vec<&str> = REFUSED.iter().map(|(key, _)| *key).collect();
+    let fields = Fields::beside(item, "a user", USED, &refused, problems)?;
     fields.refuse(REFUSED, problems);
     let name = fields.required_checked("name", users::name, problems);
     let own = |text: &str| match &name {

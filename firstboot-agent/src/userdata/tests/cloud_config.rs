@@ -167,3 +167,18 @@ fn what_cant_be_had_is_refused_by_name() {
         assert!(text.contains(want) && !text.contains("s3cret"), "{want}: {text}");
     }
 }
+
+#[test]
+fn a_key_that_nobody_knows_is_told_of_those_that_are_of_use() {
+    for (text, offered, refused) in [
+        ("#cloud-config\nzzzzzzzz: 1\n", "`write_files`", "`snap`"),
+        ("#cloud-config\nusers: [{name: ann, zzzzzzzz: 1}]\n", "`ssh_authorized_keys`", "`ssh_import_id`"),
+        ("#cloud-config\nwrite_files: [{path: /etc/a, zzzzzzzz: 1}]\n", "`encoding`", "`defer`"),
+    ] {
+        let message = &parse(text.as_bytes()).unwrap_err()[0].message;
+        assert!(message.contains(offered) && !message.contains(refused), "{message}");
+    }
+    // One that is nearly a refused key is that one, though.
+    let message = &parse(b"#cloud-config\nruncmds: [a]\n").unwrap_err()[0].message;
+    assert!(message.contains("did you mean `runcmd`?"), "{message}");
+}

@@ -185,3 +185,9 @@ proptest::proptest! {
 mod cloud_config;
 mod envelope;
 mod ignition;
+
+#[test]
+fn what_is_too_long_is_not_counted_to_its_end() {
+    let long = vec![b'#'; crate::http::USER_DATA_LIMIT + 1];
+    assert_eq!(parse(&long).unwrap_err()[0].message, "it has more than 1048576 bytes, which are the most");
+}
