@@ -128,8 +128,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Cloud")]
     metadata: Option<PathBuf>,
 
-    /// Let the metadata service fail: refuse, delay, error, truncate or garbage, with :N for the first N requests
-    #[arg(long, value_name = "KIND[:N]", help_heading = "Cloud")]
+    /// Let the metadata service fail: refuse, delay, error, truncate or garbage, with :N for the first N requests or :TIME
+    /// (60s, 2m) for the time after the first one
+    #[arg(long, value_name = "KIND[:N|:TIME]", help_heading = "Cloud")]
     fault: Option<Fault>,
 
     /// The user data

@@ -1,10 +1,12 @@
 //! How a metadata service can fail, for a guest that has to cope.
 
 use std::str::FromStr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result, bail};
+
+use crate::moment::parse_duration;
 
 /// Longer than the agent waits for one request.
 pub(crate) const DELAY: Duration = Duration::from_secs(8);
@@ -25,22 +27,42 @@ pub enum Kind {
     Garbage,
 }
 
-/// A failure, and for how many requests.
+/// A failure, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What goes wrong.
     pub kind: Kind,
-    /// The first so many requests; all of them when not given.
-    pub requests: Option<usize>,
+    /// With which requests.
+    pub span: Span,
+}
+
+/// The requests that something goes wrong with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Span {
+    /// All of them.
+    Always,
+    /// The first so many.
+    Requests(usize),
+    /// Those that come within this time after the first.
+    Time(Duration),
 }
 
 impl FromStr for Fault {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (kind, requests) = match text.split_once(':') {
-            Some((kind, n)) => (kind, Some(n.parse().context("after the colon is a number of requests")?)),
-            None => (text, None),
+        let (kind, span) = match text.split_once(':') {
+            Some((kind, time)) if time.ends_with(['s', 'm', 'h']) => {
+                (kind, Span::Time(parse_duration(time).map_err(Error::msg)?))
+            }
+            Some((kind, n)) => (
+                kind,
+                Span::Requests(
+                    n.parse().context("after the colon is a number of requests, or a time such as 60s")?,
+                ),
+            ),
+            None => (text, Span::Always),
         };
         let kind = match kind {
             "refuse" => Kind::Refuse,
@@ -49,18 +71,20 @@ impl FromStr for Fault {
             "truncate" => Kind::Truncate,
             "garbage" => Kind::Garbage,
             _ => bail!(
-                "a fault is refuse, delay, error, truncate or garbage, perhaps with :N for the first N requests"
+                "a fault is refuse, delay, error, truncate or garbage, perhaps with :N for the first N requests or \
+                 :TIME for the time after the first one"
             ),
         };
-        Ok(Fault { kind, requests })
+        Ok(Fault { kind, span })
     }
 }
 
-/// A fault and how often it has happened.
+/// A fault, and the requests so far.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     fault: Option<Fault>,
-    seen: AtomicUsize,
+    /// How many there were, and when the first one came.
+    seen: Mutex<(usize, Option<Instant>)>,
 }
 
 impl Faults {
@@ -68,11 +92,19 @@ impl Faults {
         Faults { fault, ..Faults::default() }
     }
 
-    /// What goes wrong with the next request.
-    pub(crate) fn next(&self) -> Option<Kind> {
+    /// What goes wrong with the request that came at `now`.
+    pub(crate) fn next(&self, now: Instant) -> Option<Kind> {
         let fault = self.fault?;
-        let seen = self.seen.fetch_add(1, Ordering::SeqCst);
-        fault.requests.is_none_or(|n| seen < n).then_some(fault.kind)
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = *seen.1.get_or_insert(now);
+        let before = seen.0;
+        seen.0 += 1;
+        let wrong = match fault.span {
+            Span::Always => true,
+            Span::Requests(n) => before < n,
+            Span::Time(time) => now.saturating_duration_since(first) < time,
+        };
+        wrong.then_some(fault.kind)
     }
 }
 
@@ -87,11 +119,19 @@ mod tests {
 
     #[test]
     fn faults_are_for_all_requests_or_the_first() {
-        let faults = Faults::new(Some("error:2".parse().unwrap()));
-        assert_eq!([(); 3].map(|()| faults.next()), [Some(Kind::Error), Some(Kind::Error), None]);
-        let faults = Faults::new(Some("garbage".parse().unwrap()));
-        assert_eq!([(); 3].map(|()| faults.next()), [Some(Kind::Garbage); 3]);
-        for bad in ["", "error:", "error:x", "errors"] {
+        let now = Instant::now();
+        // Requests in the seconds 5, 34 and 35.
+        for (text, wrong) in [
+            ("garbage", [true; 3]),
+            ("error:2", [true, true, false]),
+            ("refuse:30s", [true, true, false]),
+            ("refuse:1m", [true; 3]),
+        ] {
+            let faults = Faults::new(Some(text.parse().unwrap()));
+            let got = [5, 34, 35].map(|s| faults.next(now + Duration::from_secs(s)).is_some());
+            assert_eq!(got, wrong, "{text}");
+        }
+        for bad in ["", "error:", "error:x", "error:xs", "errors"] {
             assert!(bad.parse::<Fault>().is_err(), "{bad}");
         }
     }

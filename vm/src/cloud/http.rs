@@ -135,7 +135,7 @@ fn converse(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
                     got => left = left.saturating_sub(got),
                 }
             }
-            let fault = shared.faults.next();
+            let fault = shared.faults.next(std::time::Instant::now());
             match fault {
                 Some(Kind::Refuse) => return Ok(()),
                 Some(Kind::Delay) => std::thread::sleep(DELAY),
