@@ -26,15 +26,15 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
     let dir = tempfile::Builder::new().prefix("twinhull-bench-").tempdir_in(paths::target())?;
     let overlay = |name: &str| dir.path().join(name);
     eprintln!("==> one boot of each that doesn't count, and makes the disks of the later boots");
-    boot(&bin, &ours, Some(&overlay("ours.qcow2")))?;
-    boot(&bin, &theirs, Some(&overlay("theirs.qcow2")))?;
+    boot(&bin, &ours, Some(&overlay("ours.qcow2")), &[])?;
+    boot(&bin, &theirs, Some(&overlay("theirs.qcow2")), &[])?;
     let (mut first, mut later) = (Vec::new(), Vec::new());
     for n in 1..=pairs {
         eprintln!("==> pair {n} of {pairs}");
-        first.push(Pair { ours: boot(&bin, &ours, None)?, peer: boot(&bin, &theirs, None)? });
+        first.push(Pair { ours: boot(&bin, &ours, None, &[])?, peer: boot(&bin, &theirs, None, &[])? });
         later.push(Pair {
-            ours: boot(&bin, &ours, Some(&overlay("ours.qcow2")))?,
-            peer: boot(&bin, &theirs, Some(&overlay("theirs.qcow2")))?,
+            ours: boot(&bin, &ours, Some(&overlay("ours.qcow2")), &[])?,
+            peer: boot(&bin, &theirs, Some(&overlay("theirs.qcow2")), &[])?,
         });
     }
     if json {
@@ -57,10 +57,12 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Boots `image` and returns the seconds that count.
-fn boot(bin: &Path, image: &Path, persist: Option<&Path>) -> Result<f64> {
-    let mut cmd =
-        Cmd::new(bin.join("runvm")).arg(image).args(["--accel", "tcg", "--timeout", "600", "--exec", PROBE]);
+/// Boots `image` with further arguments of runvm and returns the seconds that count.
+pub(super) fn boot(bin: &Path, image: &Path, persist: Option<&Path>, more: &[&str]) -> Result<f64> {
+    let mut cmd = Cmd::new(bin.join("runvm"))
+        .arg(image)
+        .args(["--accel", "tcg", "--timeout", "600", "--exec", PROBE])
+        .args(more);
     if let Some(overlay) = persist {
         cmd = cmd.arg("--persist").arg(overlay);
     }

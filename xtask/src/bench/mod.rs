@@ -5,6 +5,7 @@ mod build;
 mod chart;
 mod mkosi;
 mod peer;
+mod provisioning;
 mod report;
 mod update;
 
@@ -25,6 +26,8 @@ enum What {
     /// Boot time: start of PID 1 in the initrd to multi-user.target, against the same tree and kernel with a
     /// dracut initrd and Debian's defaults
     Boot(Options),
+    /// What the first-boot agent adds to the boot of a machine that is on no cloud, against the same boot without it
+    Provisioning(Options),
     /// Build time from a tree archive, against systemd-repart, mkfs.erofs and ukify on the same tree, and
     /// against mkosi's whole run with a warm cache
     Build {
@@ -58,6 +61,7 @@ struct Options {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Boot(options) => boot::run(options.pairs, options.json),
+        What::Provisioning(options) => provisioning::run(options.pairs, options.json),
         What::Build { options, svg } => build::run(options.pairs, options.json, svg.as_deref()),
         What::Update { options, svg } => update::run(options.pairs, options.json, svg.as_deref()),
     }?;
