@@ -7,14 +7,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+use log::Level;
 
 use crate::clock::Boottime;
-use crate::console::Console;
+use crate::console::{self, Console};
 use crate::http::{METADATA_LIMIT, USER_DATA_LIMIT};
 use crate::network::networkd;
+use crate::outcome::{Basis, Outcome};
 use crate::source::{Found, Host, azure, digitalocean, gcp, hetzner, oracle, vultr};
 use crate::store::Store;
-use crate::{initrd, json, network, userdata, yaml};
+use crate::{check_in, initrd, json, network, userdata, yaml};
+
+const STATUS_EXAMPLES: &str = "Examples:
+  firstboot-agent status
+  firstboot-agent status --json | jq -r '.boot.failures[]'";
 
 const VALIDATE_EXAMPLES: &str = "Examples:
   firstboot-agent validate user-data
@@ -28,7 +34,7 @@ const EXPLAIN_EXAMPLES: &str = "Examples:
 /// Provisions a machine from what its cloud says about it.
 #[derive(Debug, Parser)]
 #[command(name = "firstboot-agent", version)]
-struct Cli {
+pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -44,15 +50,20 @@ enum Command {
         #[arg(long, default_value = "/", hide = true)]
         host: PathBuf,
     },
-    /// Say what this machine was told at its last successful fetch.
+    /// Say what became of provisioning on this boot, and what this machine was told at its last successful fetch.
+    #[command(after_help = STATUS_EXAMPLES)]
     Status {
-        /// Print machine.json as it is.
+        /// Print JSON: `boot` is this boot's outcome, `machine` what is stored; each may be null.
         #[arg(long)]
         json: bool,
         /// The machine's root.
         #[arg(long, default_value = "/")]
         root: PathBuf,
     },
+    /// Tell whoever wants to know that this machine is up; twinhull-check-in.service runs this.
+    CheckIn,
+    /// Fail unless this boot is provisioned; twinhull-provisioned.service runs this.
+    Provisioned,
     /// Check user data in any format; exit with 2 when something is wrong or refused.
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate {
@@ -118,13 +129,26 @@ fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             let clock = Boottime;
             let host = Host { root: host, clock: &clock };
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
-            let mut console = Console::new(out);
-            if let Err(error) = initrd::run(&root, &host, now, &mut console) {
-                console.fail(error.to_string());
-                return Ok(ExitCode::FAILURE);
-            }
+            return Ok(exit(on_console(out, |console| initrd::run(&root, &host, now, console).is_ok())));
         }
         Command::Status { json, root } => status(&root, json, out)?,
+        Command::CheckIn => {
+            return Ok(exit(on_console(out, |console| {
+                check_in::send(
+                    &Host::here(&Boottime),
+                    &Store::new(Path::new("/")),
+                    check_in::PATIENCE,
+                    console,
+                )
+                .unwrap_or_else(|error| {
+                    console.fail(error.to_string());
+                    false
+                })
+            })));
+        }
+        Command::Provisioned => {
+            return Ok(exit(on_console(out, |console| provisioned(&Host::here(&Boottime), console))));
+        }
         Command::Validate { file } => {
             let (bytes, name) = read(&file)?;
             match userdata::parse(&bytes) {
@@ -154,6 +178,43 @@ fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn exit(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs something that people in front of the machine see: a unit's lines go to journal and screen by themselves.
+fn on_console(out: &mut dyn Write, run: impl FnOnce(&mut Console<'_>) -> bool) -> bool {
+    if !console::connect_to_journal() {
+        return run(&mut Console::new(out));
+    }
+    match fs_err::OpenOptions::new().write(true).open("/dev/console") {
+        Ok(mut screen) => run(&mut Console::on_screen(&mut screen, &Boottime)),
+        Err(_) => run(&mut Console::on_screen(&mut std::io::sink(), &Boottime)),
+    }
+}
+
+/// Whether this boot is provisioned, if it has to be: of several words on the command line the last one counts.
+fn provisioned(host: &Host<'_>, console: &mut Console<'_>) -> bool {
+    if !matches!(host.option("twinhull.provision").as_deref(), Some("required" | "strict")) {
+        return true;
+    }
+    let missing = match Outcome::load(host) {
+        Ok(Some(outcome)) => outcome.missing(),
+        Ok(None) => Some("the first-boot agent left no outcome".into()),
+        Err(error) => Some(error.to_string()),
+    };
+    let Some(missing) = missing else { return true };
+    console.event(
+        Level::Error,
+        console::NOT_PROVISIONED,
+        vec![],
+        format!(
+            "this boot doesn't count as good, since this machine has to be provisioned and isn't: {missing}"
+        ),
+    );
+    false
+}
+
 /// A file, or standard input, and what to call it.
 fn read(file: &Path) -> anyhow::Result<(Vec<u8>, String)> {
     if file != Path::new("-") {
@@ -170,16 +231,33 @@ fn read(file: &Path) -> anyhow::Result<(Vec<u8>, String)> {
 }
 
 fn status(root: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let outcome = Outcome::load(&Host { root: root.to_owned(), clock: &Boottime });
+    let outcome = outcome.context("what became of provisioning is for root to read")?;
     let stored = Store::new(root).load().context("the state of this machine is for root to read")?;
-    let Some(stored) = stored else {
-        let text = if json { "null" } else { "Nothing is stored: no metadata source has been found so far." };
-        writeln!(out, "{text}")?;
-        return Ok(());
-    };
     if json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&stored.state)?)?;
+        let state = stored.as_ref().map(|stored| &stored.state);
+        let both = serde_json::json!({ "boot": outcome, "machine": state });
+        writeln!(out, "{}", serde_json::to_string_pretty(&both)?)?;
         return Ok(());
     }
+    if let Some(outcome) = &outcome {
+        let source = outcome.source.as_deref().unwrap_or("-");
+        let basis = match outcome.basis {
+            Basis::Image => "the image's own settings: no source has ever been heard".into(),
+            Basis::Stored => format!("what an earlier boot stored, from {source}"),
+            Basis::Source => format!("{source}, at {}", outcome.place.as_deref().unwrap_or("-")),
+        };
+        writeln!(out, "this boot:  {basis}")?;
+        for (what, lines) in [("failed:     ", &outcome.failures), ("warning:    ", &outcome.warnings)] {
+            for line in lines {
+                writeln!(out, "{what}{line}")?;
+            }
+        }
+    }
+    let Some(stored) = stored else {
+        writeln!(out, "Nothing is stored: no metadata source has been found so far.")?;
+        return Ok(());
+    };
     let machine = &stored.state.machine;
     writeln!(out, "source:     {}", machine.source)?;
     writeln!(out, "instance:   {}", machine.instance_id.as_deref().unwrap_or("-"))?;

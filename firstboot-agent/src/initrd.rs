@@ -14,14 +14,17 @@
 
 use std::collections::BTreeMap;
 
+use log::Level;
 use sha2::{Digest, Sha256};
 
-use crate::console::Console;
+use crate::check_in::{self, Report};
+use crate::console::{self, Console};
 use crate::image::Image;
 use crate::machine::Machine;
+use crate::outcome::{Basis, Outcome};
 use crate::render::{Action, Plan, Refused, render};
 use crate::rooted::Rooted;
-use crate::source::{self, Host, Report, UserDataState};
+use crate::source::{self, Host, UserDataState};
 use crate::store::{State, Store, Stored};
 use crate::userdata::{self, UserData};
 use crate::{Error, Result, identity};
@@ -29,8 +32,27 @@ use crate::{Error, Result, identity};
 /// The most problems of user data that the console shows; a serial line takes seconds for a few hundred.
 const MANY: usize = 40;
 
-/// Provisions the machine whose root is at `root`.
+/// Provisions the machine whose root is at `root`, and leaves for the rest of this boot what became of it.
 pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Console<'_>) -> Result<()> {
+    let mut outcome = Outcome::default();
+    let done = provision(root, host, now, &mut outcome, console);
+    if let Err(error) = &done {
+        console.fail(error.to_string());
+    }
+    // A boot that must be provisioned and doesn't say that it is counts as one that isn't.
+    if let Err(error) = outcome.save(host, console) {
+        console.fail(error.to_string());
+    }
+    done
+}
+
+fn provision(
+    root: &std::path::Path,
+    host: &Host<'_>,
+    now: u64,
+    outcome: &mut Outcome,
+    console: &mut Console<'_>,
+) -> Result<()> {
     let store = Store::new(root);
     store.prepare()?;
     let image = Image::open(root)?;
@@ -40,8 +62,14 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
         None
     });
     let found = found(host, root, stored.as_ref(), console);
+    let mut reports = Vec::new();
+    let mut home = None;
     match (found, stored) {
-        (Some((mut machine, user_data, report)), stored) => {
+        (Some(Heard { mut machine, place, user_data, report }), stored) => {
+            outcome.basis = Basis::Source;
+            outcome.source = Some(machine.source.clone());
+            outcome.place = Some(place);
+            reports.extend(report);
             let same = stored.as_ref().is_some_and(|s| same_instance(&s.state.machine, &machine));
             let changed = stored.is_some() && !same;
             if let Some(stored) = stored.as_ref().filter(|_| same) {
@@ -52,7 +80,8 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
             let stored_facts = stored.as_ref().map(|s| facts(&s.state, s.user_data.as_deref()));
             let kept = stored.filter(|_| same).and_then(|s| s.user_data);
             let known = same.then_some(stored_facts);
-            let (plan, user_data) = plan(&image, &machine, user_data, kept, &uids, console)?;
+            let (plan, user_data) = plan(&image, &machine, user_data, kept, &uids, outcome, console)?;
+            home = check_in::Home::of(&plan, &machine);
             let state = State {
                 version: 1,
                 machine,
@@ -68,7 +97,12 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
                         return Ok(());
                     }
                     // Before the swap: if the power goes in between, the next boot does this again.
-                    console.info("the instance id has changed: this is a new machine; it gets a new machine id and SSH host keys");
+                    console.event(
+                        Level::Info,
+                        console::NEW_MACHINE,
+                        vec![],
+                        "the instance id has changed: this is a new machine; it gets a new machine id and SSH host keys",
+                    );
                     store.forget_identity()
                 })
             };
@@ -78,14 +112,20 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
                 result => result?,
             }
             apply(&plan, &rooted, &store, console)?;
-            if let Some(Err(error)) = report.map(|report| report.send(host)) {
-                console.warn(format!("the platform wasn't told that the machine is set up: {error}"));
-            }
         }
         (None, Some(stored)) => {
-            console.info(format!("using what an earlier boot stored: {}", stored.state.machine.summary()));
+            let machine = &stored.state.machine;
+            outcome.basis = Basis::Stored;
+            outcome.source = Some(machine.source.clone());
+            console.event(
+                Level::Info,
+                console::STORED,
+                described(machine),
+                format!("using what an earlier boot stored: {}", machine.summary()),
+            );
             let data = stored.user_data.map_or(UserDataState::None, UserDataState::Some);
-            let (plan, _) = plan(&image, &stored.state.machine, data, None, &stored.state.uids, console)?;
+            let (plan, _) = plan(&image, machine, data, None, &stored.state.uids, outcome, console)?;
+            home = check_in::Home::of(&plan, machine);
             apply(&plan, &rooted, &store, console)?;
         }
         (None, None) => {}
@@ -93,6 +133,11 @@ pub fn run(root: &std::path::Path, host: &Host<'_>, now: u64, console: &mut Cons
     identity::apply(host, &store, &rooted, console)?;
     // Without a key there is no way in by SSH, but there is a machine.
     if let Err(error) = identity::host_key(root, &store, console) {
+        console.fail(error.to_string());
+    }
+    // After the host key, which may be told.
+    reports.extend(home.map(|home| home.report(&store)));
+    if let Err(error) = check_in::prepare(&reports, host, &store, &rooted) {
         console.fail(error.to_string());
     }
     if console.failed() && host.option("twinhull.provision").as_deref() == Some("strict") {
@@ -113,28 +158,46 @@ fn same_instance(stored: &Machine, found: &Machine) -> bool {
     stored.source == found.source && (!known || stored.instance_id == found.instance_id)
 }
 
+/// What a source said.
+struct Heard {
+    machine: Machine,
+    place: String,
+    user_data: UserDataState,
+    report: Option<Report>,
+}
+
+/// The fields of a machine.
+fn described(machine: &Machine) -> Vec<console::Field> {
+    let id = machine.instance_id.clone().map(|id| ("TWINHULL_INSTANCE", id));
+    [("TWINHULL_SOURCE", machine.source.clone())].into_iter().chain(id).collect()
+}
+
 /// What the platform says, unless it mustn't be heard.
 fn found(
     host: &Host<'_>,
     root: &std::path::Path,
     stored: Option<&Stored>,
     console: &mut Console<'_>,
-) -> Option<(Machine, UserDataState, Option<Report>)> {
+) -> Option<Heard> {
     let source = match source::look(host, root, stored.is_some(), console) {
         Ok(Some(source)) => source,
         Ok(None) => {
-            console.info("no metadata source here");
+            console.event(Level::Info, console::NO_SOURCE, vec![], "no metadata source here");
             return None;
         }
         // Not a failure for strict mode when the machine is known already.
         Err(error) if stored.is_some() => {
-            console.warn(error.to_string());
+            let fields = console::fields(&error);
+            console.event(Level::Warn, console::UNREACHABLE, fields, error.to_string());
             return None;
         }
         Err(error) => {
-            console.fail(format!(
-                "{error}; the machine comes up without keys, network and user data from there"
-            ));
+            console.event(
+                Level::Error,
+                console::UNREACHABLE,
+                console::fields(&error),
+                format!("{error}; the machine comes up without keys, network and user data from there"),
+            );
             return None;
         }
     };
@@ -160,7 +223,14 @@ fn found(
         UserDataState::None => "no user data".into(),
         UserDataState::Failed(_) => "user data not available".into(),
     };
-    console.info(format!("{name}: {}, {size}, from {}", machine.summary(), source.place));
+    let mut fields = described(&machine);
+    fields.push(("TWINHULL_PLACE", source.place.clone()));
+    console.event(
+        Level::Info,
+        console::FOUND,
+        fields,
+        format!("{name}: {}, {size}, from {}", machine.summary(), source.place),
+    );
     for note in source.notes {
         console.warn(format!("{name}: {note}"));
     }
@@ -170,7 +240,7 @@ fn found(
     {
         console.warn(format!("{name}: what an earlier boot stored takes the place of what is left out"));
     }
-    Some((machine, data, source.report))
+    Some(Heard { machine, place: source.place, user_data: data, report: source.report })
 }
 
 /// A plan with the best user data there is, and that user data.
@@ -180,6 +250,7 @@ fn plan(
     data: UserDataState,
     kept: Option<Vec<u8>>,
     uids: &BTreeMap<String, u32>,
+    outcome: &mut Outcome,
     console: &mut Console<'_>,
 ) -> Result<(Plan, Option<Vec<u8>>)> {
     let mut attempts = Vec::new();
@@ -206,7 +277,13 @@ fn plan(
                     console.warn("user data: what an earlier boot stored is used instead");
                 }
                 if let Some(data) = data {
-                    console.info(format!("user data: {}", data.summary()));
+                    outcome.user_data = Some(data.summary());
+                    console.event(
+                        Level::Info,
+                        console::USER_DATA,
+                        vec![],
+                        format!("user data: {}", data.summary()),
+                    );
                     for note in &data.notes {
                         console.info(format!("user data, {}: {}", note.place.spoken(), note.message));
                     }
@@ -226,7 +303,12 @@ fn plan(
             ));
         }
         if n + 1 == attempts.len() {
-            console.fail("user data is not used at all; keys and network of the platform are");
+            console.event(
+                Level::Error,
+                console::REFUSED,
+                vec![],
+                "user data is not used at all; keys and network of the platform are",
+            );
         }
     }
     match render(image, machine, None, uids) {

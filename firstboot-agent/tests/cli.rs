@@ -62,7 +62,20 @@ fn status_and_network() {
     let root = dir.path().to_str().unwrap();
     let (code, out) = agent(&["status", "--root", root]);
     assert!(code == Some(0) && out.starts_with("Nothing is stored"), "{out}");
-    assert_eq!(agent(&["status", "--json", "--root", root]).1, "null\n");
+    let json: serde_json::Value =
+        serde_json::from_str(&agent(&["status", "--json", "--root", root]).1).unwrap();
+    assert_eq!(json, serde_json::json!({"boot": null, "machine": null}));
+    fs_err::create_dir_all(dir.path().join("run/twinhull")).unwrap();
+    fs_err::write(
+        dir.path().join("run/twinhull/provision.json"),
+        r#"{"basis": "stored", "source": "aws", "warnings": ["GET x: status 503"], "failures": []}"#,
+    )
+    .unwrap();
+    let (code, out) = agent(&["status", "--root", root]);
+    let want =
+        "this boot:  what an earlier boot stored, from aws\nwarning:    GET x: status 503\nNothing is stored";
+    assert!(code == Some(0) && out.starts_with(want), "{out}");
+    assert_eq!(agent(&["provisioned"]).0, Some(0), "here it doesn't have to be");
     let config = dir.path().join("config");
     fs_err::write(&config, "ethernets: {a: {match: {macaddress: '52:54:00:00:00:01'}, dhcp4: true}}")
         .unwrap();

@@ -7,8 +7,15 @@ mod common;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
+use std::time::Duration;
 
 use common::{Machine, Server};
+use firstboot_agent::check_in;
+use firstboot_agent::clock::Boottime;
+use firstboot_agent::console::Console;
+use firstboot_agent::outcome::{Basis, Outcome};
+use firstboot_agent::source::Host;
+use firstboot_agent::store::Store;
 
 const METADATA: &str = "/hetzner/v1/metadata";
 const USER_DATA: &str = "/hetzner/v1/userdata";
@@ -313,24 +320,129 @@ fn nocloud_over_the_network() {
     assert_eq!(machine.read("etc/hostname"), "named\n");
 }
 
+/// The check-in of a boot: whether everybody was told, and what the console says.
+fn send(machine: &Machine) -> (bool, String) {
+    let host = Host { root: machine.host.clone(), clock: &Boottime };
+    let mut out = Vec::new();
+    let store = Store::new(&machine.root);
+    let all = check_in::send(&host, &store, Duration::from_secs(2), &mut Console::new(&mut out)).unwrap();
+    (all, String::from_utf8(out).unwrap())
+}
+
 #[test]
-fn a_platform_that_wants_to_know_is_told_at_the_end() {
+fn a_platform_that_wants_to_know_is_told_once_the_machine_is_up() {
     let server = Server::new();
     server.set("/conf?format=json", &[(200, b"{\"id\": \"s-1\", \"hostname\": \"scw\"}".as_slice())]);
-    server.set("/state", &[(500, b"".as_slice()), (200, b"{}".as_slice())]);
-    let machine = Machine::new(
-        "scaleway",
-        &format!("twinhull.metadata-url={} twinhull.provision-timeout=1", server.url),
-    );
+    server.set("/state", &[(500, b"".as_slice()), (404, b""), (200, b"{}")]);
+    let options = format!("twinhull.metadata-url={} twinhull.provision-timeout=1", server.url);
+    let machine = Machine::new("scaleway", &options);
     let out = machine.boots();
     assert!(
         out.contains("scaleway: instance s-1, host name scw, 0 keys, 0 interfaces, no user data"),
         "{out}"
     );
-    assert!(out.contains("<4>the platform wasn't told") && out.contains("PATCH http://"), "{out}");
-    assert_eq!(machine.read("etc/hostname"), "scw\n");
-    let out = machine.boots();
-    assert!(!out.contains("wasn't told"), "{out}");
+    assert_eq!(server.asked("/state"), 0, "not from the initrd");
+    let link = "etc/systemd/system/multi-user.target.wants/twinhull-check-in.service";
+    let target = fs_err::read_link(machine.root.join(link)).unwrap();
+    assert_eq!(target.to_str(), Some("/usr/lib/systemd/system/twinhull-check-in.service"));
+    let left = machine.host.join("run/twinhull/check-in.json");
+    assert_eq!(fs_err::metadata(&left).unwrap().permissions().mode() & 0o777, 0o600);
+    // An error and a "not yet" are tried again.
+    assert_eq!(send(&machine), (true, "Scaleway has been told that this machine is up\n".into()));
+    assert_eq!(server.asked("/state"), 3);
+    server.set("/state", &[(403, b"")]);
+    let (all, out) = send(&machine);
+    assert!(!all && out.contains("<3>Scaleway could not be told") && out.contains("status 403"), "{out}");
+    // Where nobody wants to know, nothing is left.
+    machine.boot_with("off", "");
+    machine.boots();
+    assert!(!left.exists() && !machine.has(link));
+}
+
+/// As Foreman and others want it, by either format.
+#[test]
+fn user_data_can_have_somebody_called_once() {
+    let server = Server::new();
+    server.set(METADATA, &[(200, metadata(42).as_slice())]);
+    server.set("/built/42", &[(200, b"thanks".as_slice())]);
+    let machine = hetzner(&server, "");
+    machine.write("usr/sbin/sshd", "");
+    for (text, post) in [
+        (
+            format!(
+                "#cloud-config\nfqdn: a.example\nphone_home: {{url: '{}/built/$INSTANCE_ID', tries: 3}}\n",
+                server.url
+            ),
+            "&instance_id=42&hostname=a&fqdn=a",
+        ),
+        (format!("#twinhull\nphone-home: {}/built/42\nhostname: a.example\n", server.url), "&fqdn=a.example"),
+        (
+            format!(
+                "#cloud-config\nphone_home: {{url: '{}/built/42', post: [fqdn, hostname]}}\n",
+                server.url
+            ),
+            "fqdn=boxy&hostname=boxy",
+        ),
+    ] {
+        server.set(USER_DATA, &[(200, text.as_bytes())]);
+        assert!(machine.boots().contains(", 1 call home") || text.contains("post"), "{text}");
+        let (all, out) = send(&machine);
+        assert!(all && out.contains("the URL of user data has been told"), "{out}");
+        let body = server.last_body();
+        assert!(body.ends_with(post), "{text}: {body}");
+        let with_key = body.starts_with("pub_key_ed25519=ssh-ed25519%20AAAAC3Nza");
+        assert_eq!(with_key, post.starts_with('&'), "{body}");
+        // On the next boot, there is nothing new to tell.
+        machine.boots();
+        assert!(!machine.host.join("run/twinhull/check-in.json").exists());
+    }
+    assert_eq!(server.asked("/built/42"), 3);
+    // The URL may be a secret.
+    server.set("/s3cret", &[(403, b"")]);
+    let text = format!("#twinhull\nphone-home: {}/s3cret\n", server.url);
+    server.set(USER_DATA, &[(200, text.as_bytes())]);
+    let said = machine.boots();
+    let (all, out) = send(&machine);
+    assert!(!all && out.contains("status 403") && !format!("{said}{out}").contains("s3cret"), "{said}{out}");
+}
+
+/// What the rest of the boot gets to know.
+fn outcome(machine: &Machine) -> Outcome {
+    let host = Host { root: machine.host.clone(), clock: &Boottime };
+    Outcome::load(&host).unwrap().unwrap()
+}
+
+#[test]
+fn the_rest_of_the_boot_knows_what_became_of_it() {
+    let server = Server::new();
+    server.set(METADATA, &[(200, metadata(1).as_slice())]);
+    server.set(USER_DATA, &[(200, b"#twinhull\nhostname: s3cret_\n".as_slice())]);
+    let machine = hetzner(&server, "");
+    machine.boots();
+    let bad = outcome(&machine);
+    assert_eq!((bad.basis, bad.source.as_deref(), bad.user_data), (Basis::Source, Some("hetzner"), None));
+    assert!(bad.failures[0].starts_with("user data, line 2, column 11: "), "{:?}", bad.failures);
+    server.set(USER_DATA, &[(200, DATA)]);
+    machine.boots();
+    let good = outcome(&machine);
+    assert_eq!(good.place.as_deref(), Some(server.url.as_str()));
+    assert_eq!(good.user_data.as_deref(), Some("twinhull: 1 user, 3 files, 2 units"));
+    assert!(good.missing().is_none() && good.failures.is_empty());
+    server.set(METADATA, &[(503, b"".as_slice())]);
+    machine.boots();
+    let stored = outcome(&machine);
+    assert_eq!((stored.basis, stored.missing()), (Basis::Stored, None));
+    assert!(stored.warnings[0].contains("status 503"), "{:?}", stored.warnings);
+    // Down for good, on a machine that knows nothing.
+    let machine = hetzner(&server, "");
+    machine.boots();
+    let nothing = outcome(&machine);
+    let missing = nothing.missing().unwrap();
+    assert!(nothing.basis == Basis::Image && missing.contains(METADATA), "{missing}");
+    // A boot that fails says why, too.
+    fs_err::remove_file(machine.root.join("usr/lib/tmpfiles.d/00-twinhull-etc.conf")).unwrap();
+    machine.boot().0.unwrap_err();
+    assert!(outcome(&machine).failures[0].contains("build the image again"));
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod short {
     mod disks;
     mod ext4;
     mod failures;
+    mod networks;
     mod runvm;
     mod secure_boot;
     mod sysupdate;

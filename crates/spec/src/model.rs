@@ -173,6 +173,8 @@ pub struct Boot {
     pub cmdline: Vec<String>,
     /// What a failed initrd does.
     pub emergency: Emergency,
+    /// Whether a boot that isn't provisioned is good.
+    pub provisioning: Provisioning,
     /// Signatures of what the firmware starts.
     pub secure_boot: Option<SecureBoot>,
 }
@@ -227,6 +229,19 @@ pub enum Profile {
     Cloud,
     /// Real machines too.
     BareMetal,
+}
+
+/// `boot.provisioning:`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provisioning {
+    /// It is.
+    #[default]
+    Optional,
+    /// It isn't.
+    Required,
+    /// It doesn't get beyond its initrd.
+    Strict,
 }
 
 /// `boot.emergency:`

@@ -6,6 +6,7 @@
 mod low_port;
 mod service;
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::time::Duration;
 
@@ -39,13 +40,16 @@ impl std::fmt::Debug for Http<'_> {
     }
 }
 
+/// Name and value of a header; the value may be a secret.
+pub type Header = (Cow<'static, str>, String);
+
 /// A request but for its URL.
 #[derive(Clone, Copy)]
 pub struct Ask<'a> {
     /// GET, PUT, POST or PATCH.
     pub method: &'static str,
-    /// Names and values; values may be secrets.
-    pub headers: &'a [(&'static str, String)],
+    /// What is sent along.
+    pub headers: &'a [Header],
     /// What is sent.
     pub body: &'a [u8],
     /// Most bytes of an answer.
@@ -122,22 +126,12 @@ impl<'a> Http<'a> {
         }
     }
 
-    /// Sends something once; only whether it arrived is of interest.
-    pub fn tell(&self, url: &str, ask: &Ask<'_>) -> Result<()> {
-        match self.once(url, ask, REQUEST) {
-            Ok(_) => Ok(()),
-            Err(Trouble::Lasting(came_back) | Trouble::Passing(came_back)) => {
-                Err(Error::Http { method: ask.method, url: url.to_owned(), came_back })
-            }
-        }
-    }
-
     fn once(&self, url: &str, ask: &Ask<'_>, time: Duration) -> Result<Option<Vec<u8>>, Trouble> {
         let request = ask
             .headers
             .iter()
             .fold(ureq::http::Request::builder().method(ask.method).uri(url), |r, (name, value)| {
-                r.header(*name, value)
+                r.header(name.as_ref(), value)
             })
             .body(ask.body)
             // The reason might have a header in it, which might be a secret.

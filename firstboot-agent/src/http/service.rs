@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use super::{Ask, Http, METADATA_LIMIT, USER_DATA_LIMIT, nothing};
+use super::{Ask, Header, Http, METADATA_LIMIT, USER_DATA_LIMIT, nothing};
 use crate::source::UserDataState;
 use crate::yaml::Node;
 use crate::{Error, Result, json};
@@ -18,7 +18,7 @@ pub struct Service<'a> {
     chosen: Cell<Option<usize>>,
     /// Whether the addresses come from the command line.
     given: bool,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<Header>,
     not_yet: &'static [u16],
 }
 
@@ -41,7 +41,7 @@ impl<'a> Service<'a> {
 
     /// From now on, every request has this header. The value may be a secret.
     pub fn add_header(&mut self, name: &'static str, value: impl Into<String>) {
-        self.headers.push((name, value.into()));
+        self.headers.push((name.into(), value.into()));
     }
 
     /// From now on, these statuses are asked again, too.

@@ -17,10 +17,10 @@ use std::collections::BTreeMap;
 
 use crate::accounts::FILES;
 use crate::image::Image;
-use crate::machine::{Machine, SshKey};
+use crate::machine::{Hostname, Machine, SshKey};
 use crate::network::networkd;
 use crate::rooted::Meta;
-use crate::userdata::UserData;
+use crate::userdata::{PhoneHome, UserData};
 use crate::yaml::Problem;
 use crate::{Error, Result};
 
@@ -66,6 +66,10 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Numbers of users, old and new.
     pub uids: BTreeMap<String, u32>,
+    /// Host name in the end, where it isn't the image's.
+    pub hostname: Option<Hostname>,
+    /// Who is told that the machine is up.
+    pub phone_home: Option<PhoneHome>,
 }
 
 impl Plan {
@@ -97,7 +101,9 @@ pub fn render(
     let data = data.unwrap_or(&nothing);
     let mut plan = Plan { uids: uids.clone(), ..Plan::default() };
     let mut problems = Vec::new();
-    if let Some(hostname) = data.hostname.as_ref().map(|h| &h.value).or(machine.hostname.as_ref()) {
+    plan.hostname = data.hostname.as_ref().map(|h| &h.value).or(machine.hostname.as_ref()).cloned();
+    plan.phone_home = data.phone_home.as_ref().map(|home| home.value.clone());
+    if let Some(hostname) = &plan.hostname {
         plan.etc("/etc/hostname", format!("{hostname}\n"), 0o644, true);
     }
     for (name, unit) in networkd::units(&machine.network) {

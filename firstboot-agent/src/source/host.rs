@@ -20,7 +20,12 @@ impl std::fmt::Debug for Host<'_> {
     }
 }
 
-impl Host<'_> {
+impl<'a> Host<'a> {
+    /// The machine this runs on.
+    pub fn here(clock: &'a dyn Clock) -> Self {
+        Host { root: PathBuf::from("/"), clock }
+    }
+
     /// A path of the host.
     pub fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
@@ -71,10 +76,10 @@ impl Host<'_> {
         cards
     }
 
-    /// How long a source on the network may take: the command line says, or a minute for a machine that
-    /// knows nothing yet and ten seconds for one that does.
+    /// How long a source on the network may take: the command line says, or two minutes for a machine
+    /// that knows nothing yet and ten seconds for one that does.
     pub fn bound(&self, known: bool) -> Duration {
         let asked = self.option("twinhull.provision-timeout").and_then(|t| t.parse().ok());
-        Duration::from_secs(asked.unwrap_or(if known { 10 } else { 60 }).clamp(1, 240))
+        Duration::from_secs(asked.unwrap_or(if known { 10 } else { 120 }).clamp(1, 240))
     }
 }

@@ -20,12 +20,12 @@ pub mod scaleway;
 pub mod vultr;
 
 use std::path::Path;
-use std::time::Duration;
 
 use base64::Engine as _;
 
+use crate::check_in::Report;
 use crate::console::Console;
-use crate::http::{Ask, Http, METADATA_LIMIT, Service, USER_DATA_LIMIT};
+use crate::http::{Http, Service, USER_DATA_LIMIT};
 use crate::machine::{self, Hostname, Machine, Part, SshKey};
 use crate::network::Interface;
 use crate::yaml::{self, Node};
@@ -103,34 +103,8 @@ pub struct Found {
     pub notes: Vec<String>,
     /// What there may be, but couldn't be had.
     pub missed: Vec<Part>,
-    /// What the platform wants to hear once the machine is set up.
+    /// What the platform wants to hear once the machine is up.
     pub report: Option<Report>,
-}
-
-/// A request that tells a platform that the machine is set up. Some take one that never says so for broken.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// How.
-    pub method: &'static str,
-    /// Where.
-    pub url: String,
-    /// Names and values.
-    pub headers: Vec<(&'static str, String)>,
-    /// What.
-    pub body: &'static str,
-}
-
-impl Report {
-    /// Sends it, once: a machine that is set up doesn't wait for its platform to notice.
-    pub fn send(&self, host: &Host<'_>) -> Result<()> {
-        let ask = Ask {
-            method: self.method,
-            headers: &self.headers,
-            body: self.body.as_bytes(),
-            ..Ask::get(METADATA_LIMIT)
-        };
-        Http::new(host.clock, Duration::ZERO).tell(&self.url, &ask)
-    }
 }
 
 impl Found {

@@ -80,6 +80,14 @@ pub fn things(data: &UserData) -> Vec<Thing> {
             format!("{}, 0600, {} bytes", credential.path(), credential.content.len()),
         );
     }
+    if let Some(home) = &data.phone_home {
+        let fields: Vec<_> = home.value.fields.iter().map(|told| told.name()).collect();
+        add(
+            "call home",
+            home.value.server(),
+            format!("POST of {}, once the machine is up", fields.join(", ")),
+        );
+    }
     out
 }
 

@@ -23,6 +23,7 @@ pub(super) fn merge(all: Vec<UserData>) -> UserData {
             links,
             units,
             credentials,
+            phone_home,
             notes,
         } = data;
         out.formats.extend(formats);
@@ -36,6 +37,7 @@ pub(super) fn merge(all: Vec<UserData>) -> UserData {
         out.links.extend(links);
         out.units.extend(units);
         out.credentials.extend(credentials);
+        out.phone_home = out.phone_home.or(phone_home);
         out.notes.extend(notes);
     }
     out
@@ -47,6 +49,11 @@ pub(super) fn clashes(all: &[&UserData]) -> Vec<Problem> {
     once(all.iter().filter_map(|d| d.hostname.as_ref()), "the host name", &mut problems);
     once(all.iter().filter_map(|d| d.time_zone.as_ref()), "the time zone", &mut problems);
     once(all.iter().filter_map(|d| d.ntp.as_ref()), "the list of time servers", &mut problems);
+    once(
+        all.iter().filter_map(|d| d.phone_home.as_ref()),
+        "who is told that the machine is up",
+        &mut problems,
+    );
     let mut seen = BTreeMap::new();
     let mut claim = |what: String, place| match seen.entry(what) {
         Entry::Vacant(entry) => _ = entry.insert(place),

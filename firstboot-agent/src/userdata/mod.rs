@@ -17,6 +17,7 @@ mod install;
 mod merge;
 mod mime;
 mod native;
+mod phone_home;
 mod reading;
 mod settings;
 mod units;
@@ -27,6 +28,7 @@ pub use envelope::Layer;
 pub use files::{Directory, File, Link};
 pub use format::Format;
 pub use install::links as install_links;
+pub use phone_home::{PhoneHome, Told};
 pub use reading::{Part, Reading, read};
 pub use units::{DropIn, Enable, Unit};
 pub use users::{Sudo, User};
@@ -60,6 +62,8 @@ pub struct UserData {
     pub units: Vec<Unit>,
     /// Credentials of services.
     pub credentials: Vec<Credential>,
+    /// Who is told that the machine is up.
+    pub phone_home: Option<Set<PhoneHome>>,
     /// What was read and makes no difference, and why.
     pub notes: Vec<Problem>,
 }
@@ -106,6 +110,7 @@ impl UserData {
             (self.links.len(), "link"),
             (self.units.len(), "unit"),
             (self.credentials.len(), "credential"),
+            (usize::from(self.phone_home.is_some()), "call home"),
         ]
         .into_iter()
         .filter(|(n, _)| *n > 0)
@@ -121,6 +126,7 @@ impl UserData {
             self.hostname.as_mut().map(|s| &mut s.place),
             self.time_zone.as_mut().map(|s| &mut s.place),
             self.ntp.as_mut().map(|s| &mut s.place),
+            self.phone_home.as_mut().map(|s| &mut s.place),
         ];
         singles
             .into_iter()

@@ -1,11 +1,12 @@
 //! Twinhull's own format: YAML, strict, with all that user data can say.
 
 use super::fields::Fields;
-use super::{Set, UserData, credentials, files, settings, units, users};
+use super::{Set, UserData, credentials, files, phone_home, settings, units, users};
 use crate::machine::Hostname;
 use crate::yaml::{Node, Problem, Value};
 
-const KEYS: &[&str] = &["twinhull", "hostname", "users", "files", "units", "credentials", "time-zone", "ntp"];
+const KEYS: &[&str] =
+    &["twinhull", "hostname", "users", "files", "units", "credentials", "time-zone", "ntp", "phone-home"];
 
 pub(super) fn parse(node: &Node, problems: &mut Vec<Problem>) -> UserData {
     let mut data = UserData::default();
@@ -27,5 +28,6 @@ pub(super) fn parse(node: &Node, problems: &mut Vec<Problem>) -> UserData {
     data.units = units::parse(fields.list("units", problems), problems);
     let keys = ["content", "content-base64", "encrypted"];
     data.credentials = credentials::parse(fields.list("credentials", problems), keys, problems);
+    data.phone_home = phone_home::native(&fields, problems);
     data
 }

@@ -103,6 +103,8 @@ pub(crate) type Answers = Arc<Mutex<BTreeMap<String, VecDeque<(u16, Vec<u8>)>>>>
 pub(crate) struct Server {
     pub(crate) url: String,
     answers: Answers,
+    asked: Arc<Mutex<Vec<String>>>,
+    body: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Server {
@@ -111,6 +113,10 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answers = Answers::default();
         let shared = answers.clone();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = asked.clone();
+        let body = Arc::new(Mutex::new(Vec::new()));
+        let received = body.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let mut reader = BufReader::new(stream);
@@ -124,8 +130,11 @@ impl Server {
                     header.clear();
                 }
                 // Closing a connection with something unread in it resets it, and the answer may be lost.
-                let _ = std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink());
+                let mut sent = Vec::new();
+                let _ = (&mut reader).take(length).read_to_end(&mut sent);
+                *received.lock().unwrap() = sent;
                 let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+                log.lock().unwrap().push(path.clone());
                 let (status, body) = match shared.lock().unwrap().get_mut(&path) {
                     Some(queue) if queue.len() > 1 => queue.pop_front().unwrap(),
                     Some(queue) => queue[0].clone(),
@@ -139,7 +148,17 @@ impl Server {
                 let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
             }
         });
-        Server { url, answers }
+        Server { url, answers, asked, body }
+    }
+
+    /// How often a path was asked for.
+    pub(crate) fn asked(&self, path: &str) -> usize {
+        self.asked.lock().unwrap().iter().filter(|p| *p == path).count()
+    }
+
+    /// What came with the last request.
+    pub(crate) fn last_body(&self) -> String {
+        String::from_utf8(self.body.lock().unwrap().clone()).unwrap()
     }
 
     pub(crate) fn set(&self, path: &str, answers: &[(u16, &[u8])]) {

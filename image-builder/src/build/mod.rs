@@ -15,7 +15,7 @@ use twinhull_compose::hermetic;
 use twinhull_disk::types::Arch;
 use twinhull_fsimg::{Format, erofs};
 use twinhull_secureboot::Pin;
-use twinhull_spec::{Emergency, Filesystem, Profile, Spec};
+use twinhull_spec::{Emergency, Filesystem, Profile, Provisioning, Spec};
 use twinhull_sysutil::{digest, size};
 use twinhull_tree::Tree;
 use uuid::Uuid;
@@ -271,6 +271,11 @@ fn cmdline(spec: &Spec) -> Vec<String> {
     .to_vec();
     if spec.boot.emergency == Emergency::Shell {
         words.push("twinhull.emergency=shell".into());
+    }
+    match spec.boot.provisioning {
+        Provisioning::Optional => {}
+        Provisioning::Required => words.push("twinhull.provision=required".into()),
+        Provisioning::Strict => words.push("twinhull.provision=strict".into()),
     }
     words.extend(spec.boot.cmdline.iter().cloned());
     words

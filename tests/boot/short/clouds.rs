@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::{Guest, values};
+use twinhull_tests::run;
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJ6ZQmcQY4xJ6Dlw2vU9dSn0CUIVfZsQ0B2xXyT1Abc test@twinhull";
@@ -165,8 +166,13 @@ fn aws_after_some_errors() {
     let (guest, got) = on_cloud(
         "aws",
         ["--fault", "error:3"],
-        "echo ntp=$(cat /etc/systemd/timesyncd.conf.d/90-twinhull.conf)",
+        "echo ntp=$(cat /etc/systemd/timesyncd.conf.d/90-twinhull.conf); \
+         echo size=$(stat -c %s /usr/lib/twinhull/firstboot-agent); \
+         echo peak=$(/usr/lib/twinhull/firstboot-agent status --json | sed -n 's/.*peak_memory.: \\([0-9]*\\).*/\\1/p')",
     );
+    // All sources and formats in, with a whole cloud's metadata read.
+    let mib = |key: &str| got[key].parse::<f64>().unwrap() / f64::from(1 << 20);
+    assert!(mib("size") <= 6.0 && mib("peak") <= 20.0, "{got:?}");
     assert_eq!(got["ntp"], "[Time] NTP=192.0.2.123", "{got:?}");
     assert!(
         got["route"].contains("via 169.254.169.2") && got["route"].contains("proto dhcp"),
@@ -178,12 +184,17 @@ fn aws_after_some_errors() {
 /// A service that wants a header, and wants to be told.
 #[test]
 fn azure() {
-    let script = "echo units=$(ls /etc/systemd/network); echo ran=$(ls /run/ign-ran)";
+    let script = "echo units=$(ls /etc/systemd/network); echo ran=$(ls /run/ign-ran); \
+        for i in $(seq 30); do told=$(journalctl -qo cat MESSAGE_ID=e3be6bb9d45749668b2a96d79637191e); [ \"$told\" ] && break; sleep 1; done; \
+        echo told=$told; echo complete=$(systemctl is-active boot-complete.target); \
+        echo found=$(journalctl -qo json MESSAGE_ID=591a43a269eb4ba2a8c559b074124f24)";
     let (guest, got) = on_cloud("azure", [], script);
+    assert_eq!(got["told"], "Azure has been told that this machine is up", "{got:?}\n{}", guest.serial());
+    assert_eq!(got["complete"], "active");
+    assert!(got["found"].contains(r#""TWINHULL_SOURCE":"azure""#), "{got:?}");
     assert_eq!(got["ran"], "/run/ign-ran", "{got:?}");
     let serial = guest.serial();
     assert!(got["units"].contains("10-twinhull-0-inner.network"), "{got:?}\n{serial}");
-    assert!(!serial.contains("wasn't told"), "{serial}");
 }
 
 /// A disk with a network of one's own on it: a VLAN that no name in the document counts for.
@@ -202,13 +213,69 @@ fn config_drive() {
         "for i in $(seq 20); do ip -4 -o addr show | grep -q 192.0.2.5 && break; sleep 1; done; \
          echo vlan=$(ip -d link show vlan101) $(ip -4 -o addr show vlan101); \
          echo told=$(systemd-run -q --wait --pipe -p ImportCredential=told sh -c 'cat $CREDENTIALS_DIRECTORY/told'); \
-         echo credentials=$(stat -c %a /etc/credstore /etc/credstore/told)",
+         echo credentials=$(stat -c %a /etc/credstore /etc/credstore/told); \
+         echo open=$(setpriv --reuid=nobody --regid=nogroup --clear-groups grep -rIls s3cret-valu[e] /etc /run /tmp /var); \
+         echo shut=$(grep -rIls s3cret-valu[e] /etc /run/twinhull /var/lib/twinhull); \
+         echo leak=$(journalctl --no-pager | grep -c s3cret-valu[e])",
     );
+    assert_eq!((got["open"].as_str(), got["leak"].as_str()), ("", "0"), "{got:?}");
+    // So the search finds what is there.
+    assert!(got["shut"].contains("/etc/credstore/told"), "{got:?}");
     let serial = guest.serial();
     assert_eq!((got["told"].as_str(), got["credentials"].as_str()), ("s3cret-value", "700 600"), "{got:?}");
     assert!(!serial.contains("s3cret-value"), "{serial}");
     assert!(got["vlan"].contains("id 101") && got["vlan"].contains("192.0.2.5/24"), "{got:?}\n{serial}");
     assert!(got["four"].contains("10.0.2.15/24"), "{got:?}\n{serial}");
+}
+
+/// A service that comes late: the machine waits for it.
+#[test]
+fn a_service_that_is_down_for_a_minute() {
+    let (guest, got) =
+        on_cloud("gcp", ["--fault", "refuse:60s"], "echo boot=$(/usr/lib/twinhull/firstboot-agent status)");
+    assert!(
+        got["boot"].starts_with("this boot: gcp, at http://169.254.169.254"),
+        "{got:?}\n{}",
+        guest.serial()
+    );
+}
+
+/// A service that never comes: the machine is up, says so, and isn't taken for good. The next boot finds the service.
+#[test]
+fn a_service_that_is_down_for_good() {
+    let guest = Guest::new();
+    let state = guest.dir.path().join("state").display().to_string();
+    let guest = guest.args(["--cloud", "hetzner", "--hostname", "late", "--persist", &state]);
+    let guest = guest.args(["--cmdline-extra", "twinhull.provision=required twinhull.provision-timeout=12"]);
+    let script = "echo state=$(systemctl is-system-running --wait); systemctl start boot-complete.target; \
+        echo complete=$(systemctl is-active boot-complete.target); echo entry=$(ls /efi/EFI/Linux); \
+        echo basis=$(/usr/lib/twinhull/firstboot-agent status --json | grep -o '\"basis\": \"[^\"]*'); \
+        echo said=$(journalctl -bqo cat MESSAGE_ID=ee0e9ef32e4f42ba95965e6f74f7ad39 | head -n 1); \
+        echo name=$(cat /proc/sys/kernel/hostname)";
+    let down = run(guest.command().args(["--fault", "refuse", "--exec", script]));
+    let (got, serial) = (values(&down.ok().stdout), guest.serial());
+    let url = "http://169.254.169.254/hetzner/v1/metadata";
+    assert_eq!(
+        (got["state"].as_str(), got["complete"].as_str()),
+        ("degraded", "inactive"),
+        "{got:?}\n{serial}"
+    );
+    assert_eq!(
+        (got["entry"].as_str(), got["name"].as_str()),
+        ("hello_1.0.0+2-1.efi", "hello"),
+        "{got:?}\n{serial}"
+    );
+    assert!(got["basis"].ends_with("\"image") && got["said"].contains(url), "{got:?}");
+    assert!(serial.contains(&format!("firstboot-agent: GET {url}: ")), "{serial}");
+    assert!(serial.contains("this boot doesn't count as good"), "{serial}");
+    let up = guest.exec(script);
+    let (got, serial) = (values(&up.ok().stdout), guest.serial());
+    assert_eq!((got["state"].as_str(), got["complete"].as_str()), ("running", "active"), "{got:?}\n{serial}");
+    assert_eq!(
+        (got["entry"].as_str(), got["name"].as_str()),
+        ("hello_1.0.0.efi", "late"),
+        "{got:?}\n{serial}"
+    );
 }
 
 /// No cloud at all: the firmware's strings have user data as credentials.

@@ -295,6 +295,14 @@ static BOOT: &[Key] = &[
         docs: "What a failed initrd does.",
     },
     Key {
+        name: "provisioning",
+        aka: &["provision", "first-boot", "firstboot"],
+        default: Value("optional"),
+        kind: Kind::Choice(PROVISIONINGS),
+        docs: "What becomes of a boot on which no source says who the machine is, or something that was asked for can't \
+               be had. Trouble with the source of a machine that is known already is no reason for any of it.",
+    },
+    Key {
         name: "secure-boot",
         aka: &["secureboot", "signing", "sign"],
         default: Derived("nothing is signed"),
@@ -433,6 +441,21 @@ static REBOOTS: &[Choice] = &[
                program inhibits it",
     },
     Choice { name: "manual", aka: &["never", "no"], docs: "when somebody reboots it" },
+];
+
+static PROVISIONINGS: &[Choice] = &[
+    Choice {
+        name: "optional",
+        aka: &["ignore", "off", "no"],
+        docs: "the machine comes up with what it has, and the boot counts as good",
+    },
+    Choice {
+        name: "required",
+        aka: &["unhealthy", "on", "yes"],
+        docs: "the machine comes up with what it has, but the boot counts as bad: it is not blessed, and a new version \
+               goes back to the one before",
+    },
+    Choice { name: "strict", aka: &["fatal"], docs: "the initrd fails, see `emergency`" },
 ];
 
 static EMERGENCIES: &[Choice] = &[

@@ -234,6 +234,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("systemd.verity_usr_options", "/usr is found by its root hash"),
     ("initrd", "the UKI holds its initrd"),
     ("twinhull.emergency", "boot.emergency sets it"),
+    ("twinhull.provision", "boot.provisioning sets it"),
 ];
 
 pub(super) fn cmdline(text: &str) -> Option<Problem> {
@@ -261,6 +262,7 @@ mod tests {
             ("systemd.gpt-auto=yes", true),
             ("usrhash", true),
             ("rootwait", false),
+            ("twinhull.provision=strict", true),
             ("twinhull.source=off", false),
             ("panic=0", false),
         ] {

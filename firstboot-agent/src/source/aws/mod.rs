@@ -46,7 +46,7 @@ pub fn fetch(_: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
 /// Gets a token for as long as it takes.
 fn token(service: &mut Service<'_>) -> Result<()> {
     let path = "/latest/api/token";
-    let headers = [("X-aws-ec2-metadata-token-ttl-seconds", "21600".to_owned())];
+    let headers = [("X-aws-ec2-metadata-token-ttl-seconds".into(), "21600".to_owned())];
     let ask = Ask { method: "PUT", headers: &headers, ..Ask::get(METADATA_LIMIT) };
     let token = service.ask(path, ask)?.and_then(|bytes| String::from_utf8(bytes).ok());
     let token = token.as_deref().map(str::trim).filter(|t| !t.is_empty());

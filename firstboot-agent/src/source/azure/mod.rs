@@ -4,10 +4,11 @@
 //! traffic; it is the kernel's business and no interface of its own.
 
 use crate::Result;
+use crate::check_in::{Method, Report};
 use crate::http::{DOCUMENT_LIMIT, Service};
 use crate::json;
 use crate::network::{self, Interface};
-use crate::source::{Found, Host, Report, UserDataState};
+use crate::source::{Found, Host, UserDataState};
 use crate::yaml::Node;
 
 const PATH: &str = "/metadata/instance?api-version=2021-08-01&extended=true";
@@ -23,14 +24,16 @@ pub fn fetch(_: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
     let bytes = service.required(PATH, DOCUMENT_LIMIT)?;
     let mut found = parse(&bytes).map_err(|problem| service.wrong(PATH, problem))?;
     found.report = Some(Report {
-        method: "POST",
+        whom: "Azure".into(),
+        method: Method::Post,
         // Another service than the one with the metadata, unless the command line says where all of it is.
         url: format!("{}/provisioning/health", service.given().unwrap_or("http://168.63.129.16")),
         headers: vec![
-            ("Content-Type", "application/json".into()),
-            ("x-ms-guest-agent-name", "twinhull-firstboot".into()),
+            ("Content-Type".into(), "application/json".into()),
+            ("x-ms-guest-agent-name".into(), "twinhull-firstboot".into()),
         ],
-        body: r#"{"state":"Ready"}"#,
+        body: r#"{"state":"Ready"}"#.into(),
+        of_user_data: false,
     });
     Ok(found)
 }

@@ -25,9 +25,12 @@ fn a_machine_with_two_cards() {
     );
     assert_eq!(found.ssh_keys[0].as_str(), "ssh-rsa AAAAB3NzaC1yc2E me");
     let report = found.report.unwrap();
-    assert_eq!((report.method, report.url.as_str()), ("POST", "http://168.63.129.16/provisioning/health"));
+    assert_eq!(
+        (report.method.name(), report.url.as_str()),
+        ("POST", "http://168.63.129.16/provisioning/health")
+    );
     // Both are required there.
-    let names: Vec<_> = report.headers.iter().map(|(name, _)| *name).collect();
+    let names: Vec<_> = report.headers.iter().map(|(name, _)| name.as_ref()).collect();
     assert_eq!(names, ["Content-Type", "x-ms-guest-agent-name"]);
     assert_eq!(
         units(&found.network),

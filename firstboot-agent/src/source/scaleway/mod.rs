@@ -3,10 +3,11 @@
 //! The document doesn't say which card is the public one: it is the one that isn't in the list of private ones.
 
 use crate::Result;
+use crate::check_in::{Method, Report};
 use crate::http::{Ask, METADATA_LIMIT, Service, USER_DATA_LIMIT};
 use crate::json;
 use crate::network::{self, Interface, Mac};
-use crate::source::{Found, Host, Report, UserDataState};
+use crate::source::{Found, Host, UserDataState};
 use crate::yaml::Node;
 
 const PATH: &str = "/conf?format=json";
@@ -18,10 +19,12 @@ pub fn fetch(host: &Host<'_>, service: &mut Service<'_>) -> Result<Found> {
     let mut found = parse(&bytes, &host.cards()).map_err(|problem| service.wrong(PATH, problem))?;
     found.user_data = UserDataState::of(user_data);
     found.report = Some(Report {
-        method: "PATCH",
+        whom: "Scaleway".into(),
+        method: Method::Patch,
         url: service.url("/state"),
-        headers: vec![("Content-Type", "application/json".into())],
-        body: r#"{"state_detail":"booted"}"#,
+        headers: vec![("Content-Type".into(), "application/json".into())],
+        body: r#"{"state_detail":"booted"}"#.into(),
+        of_user_data: false,
     });
     Ok(found)
 }

@@ -52,10 +52,6 @@ pub(super) const REFUSED: &[(&[&str], &str)] = &[
     (&["groups"], "groups are the image's; a new user has a group of its own name"),
     (&["disable_root_opts"], "root is there for its keys; leave it out"),
     (&["power_state"], "the machine stays up after its first boot"),
-    (
-        &["phone_home"],
-        "nothing is called after the first boot: make a unit of it, after network-online.target",
-    ),
     (&["resolv_conf", "manage_resolv_conf", "network"], NETWORK),
     (
         &[

@@ -8,7 +8,7 @@ mod users;
 
 use super::envelope::Budget;
 use super::fields::Fields;
-use super::{Set, UserData, settings};
+use super::{Set, UserData, phone_home, settings};
 use crate::machine::{Hostname, SshKey};
 use crate::yaml::{Node, Problem, Value};
 
@@ -22,6 +22,7 @@ const USED: &[&str] = &[
     "write_files",
     "timezone",
     "ntp",
+    "phone_home",
 ];
 
 pub(super) fn parse(node: &Node, budget: &mut Budget, problems: &mut Vec<Problem>) -> UserData {
@@ -40,6 +41,7 @@ pub(super) fn parse(node: &Node, budget: &mut Budget, problems: &mut Vec<Problem
     data.root_keys = fields.each("ssh_authorized_keys", SshKey::new, problems);
     data.users = users::parse(fields.node("users"), &mut data.notes, problems);
     data.files = files::parse(fields.list("write_files", problems), budget, problems);
+    data.phone_home = phone_home::cloud_config(&fields, problems);
     data
 }
 

@@ -62,7 +62,7 @@ fn all_mistakes_are_found_each_with_its_place() {
          16:30: line 1 of this text: [Install] has no effect here: nothing runs `systemctl enable`; say `enable: \
          true`, and `target` if it isn't multi-user.target\n\
          17:1: user data has no such key; it has `twinhull`, `hostname`, `users`, `files`, `units`, `credentials`, \
-         `time-zone`, `ntp`"
+         `time-zone`, `ntp`, `phone-home`"
     );
 }
 
