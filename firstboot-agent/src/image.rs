@@ -102,6 +102,17 @@ impl Image {
         ancestors(path).find(|a| fs_err::symlink_metadata(self.factory(a)).is_ok_and(|m| !m.is_dir()))
     }
 
+    /// The mode of a folder of /etc that the image has, too.
+    fn folder(&self, path: &str) -> Option<Meta> {
+        let meta = fs_err::symlink_metadata(self.factory(path)).ok().filter(std::fs::Metadata::is_dir)?;
+        Some(Meta { mode: meta.mode() & 0o7777, uid: meta.uid(), gid: meta.gid() })
+    }
+
+    /// The folders above a file of /etc that the image has, too, outermost first.
+    pub fn folders_above(&self, path: &str) -> Vec<(String, Meta)> {
+        ancestors(path).map_while(|folder| self.folder(&folder).map(|meta| (folder, meta))).collect()
+    }
+
     /// What must be made so that a file of /etc can be below a folder that the image links as a whole: the
     /// folders, with their mode, and for each of their other entries a link to the image's.
     pub fn unfold(&self, path: &str) -> Unfolded {
@@ -109,14 +120,12 @@ impl Image {
         let mut below_linked = false;
         for folder in ancestors(path) {
             below_linked |= self.linked.contains(&folder);
-            let factory = self.factory(&folder);
-            let Ok(meta) = fs_err::symlink_metadata(&factory) else { break };
-            if !below_linked || !meta.is_dir() {
+            let Some(meta) = self.folder(&folder) else { break };
+            if !below_linked {
                 continue;
             }
-            let mode = Meta { mode: meta.mode() & 0o7777, uid: meta.uid(), gid: meta.gid() };
-            folders.push((folder.clone(), mode));
-            let Ok(entries) = fs_err::read_dir(&factory) else { continue };
+            folders.push((folder.clone(), meta));
+            let Ok(entries) = fs_err::read_dir(self.factory(&folder)) else { continue };
             let mut names: Vec<String> =
                 entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
             names.sort();

@@ -14,7 +14,7 @@ pub const SOURCE: &str = "/run/twinhull/source";
 pub struct Platform {
     /// The word for it.
     pub name: &'static str,
-    /// Fields below /sys/class/dmi/id, and values of each of which one is enough.
+    /// Fields below /sys/class/dmi/id, and values of each of which one is enough. `*` at a value's end is any rest.
     fields: &'static [(&'static str, &'static [&'static str])],
     /// Whether the way to its metadata may be one that only router advertisements know.
     advertisements: bool,
@@ -32,7 +32,11 @@ pub const PLATFORMS: &[Platform] = &[
     },
     Platform {
         name: "gcp",
-        fields: &[("product_name", &["Google Compute Engine", "Google"])],
+        // On some machine types the product has another name.
+        fields: &[
+            ("product_name", &["Google Compute Engine", "Google"]),
+            ("product_serial", &["GoogleCloud-*"]),
+        ],
         advertisements: true,
     },
     Platform {
@@ -108,7 +112,13 @@ pub fn detect(context: &Context) -> Source {
     if matchbox.is_some() {
         return from_matchbox();
     }
-    let says = |(field, values): &(&str, &[&str])| values.contains(&dmi(context, field).as_str());
+    let says = |(field, values): &(&str, &[&str])| {
+        let found = dmi(context, field);
+        values.iter().any(|value| match value.strip_suffix('*') {
+            Some(beginning) => found.starts_with(beginning),
+            None => found == *value,
+        })
+    };
     if let Some(platform) = PLATFORMS.iter().find(|p| p.fields.iter().any(says)) {
         return Source::platform(platform);
     }
@@ -221,6 +231,9 @@ mod tests {
             (&[("product_uuid", uuid)], "", "local"),
             (&[("sys_vendor", "Google"), ("product_name", "Google Compute Engine")], "", "gcp ra"),
             (&[("sys_vendor", "Google"), ("product_name", "Eve")], "", "local"),
+            (&[("product_name", "Izumi"), ("product_serial", "GoogleCloud-0123456789ABCDEF")], "", "gcp ra"),
+            (&[("product_serial", "NotGoogleCloud-01")], "", "local"),
+            (&[("product_serial", "GoogleCloud")], "", "local"),
             (&[("sys_vendor", "Microsoft Corporation"), ("chassis_asset_tag", azure)], "", "azure +"),
             (&[("sys_vendor", "Microsoft Corporation")], "", "local"),
             (&[("sys_vendor", "DigitalOcean"), ("product_name", "Droplet")], "", "digitalocean +"),

@@ -278,15 +278,45 @@ fn whatever_is_wrong_with_an_index_costs_bytes_and_nothing_else() {
     let said = ["fetched whole", "not what the index says"];
     assert!(said.iter().all(|words| ran.stderr.contains(words)), "{}", ran.text());
     assert_eq!(world.entries(), "hello_1.0.0.efi\nhello_1.1.0+3.efi\n");
+    // An index of a UKI with two extents of the running one in each other's place: each of them is what the index says, and
+    // only the SHA-256 of all of it notices. Two of one group change nothing else in the index.
+    let bytes = fs_err::read(&uki).unwrap();
+    let sections = twinhull_uki::sections("UKI", &bytes).unwrap();
+    let kernel = sections.iter().find(|section| section.name == ".linux").unwrap();
+    const EXTENT: usize = 64 << 10;
+    let swapped = (0..kernel.size / EXTENT - 1).find_map(|n| {
+        let (mut swapped, mut index) = (bytes.clone(), Vec::new());
+        let at = kernel.offset + n * EXTENT;
+        swapped[at..at + 2 * EXTENT].rotate_left(EXTENT);
+        twinhull_delta::write_index(&swapped.as_slice(), &mut index).unwrap();
+        (swapped != bytes && index.len() == uki_good.len()).then_some((swapped, index))
+    });
+    let (swapped, index) = swapped.expect("two extents of the kernel are in one group");
+    fs_err::write(&uki_index, index).unwrap();
+    let update = || {
+        run(Command::new("cp").arg("--sparse=always").arg(&hello().path).arg(world.at("disk.raw"))).ok();
+        let _ = fs_err::remove_file(world.at("esp/EFI/Linux/hello_1.1.0+3.efi"));
+        world.agent("update")
+    };
+    let ran = update().ok();
+    let said = ["fetched whole", "doesn't have the SHA-256"];
+    assert!(said.iter().all(|words| ran.stderr.contains(words)), "{}", ran.text());
+    assert_eq!(fs_err::read(world.at("esp/EFI/Linux/hello_1.1.0+3.efi")).unwrap(), bytes);
+    // Where the UKI itself is that other one, nothing is left to fetch.
+    fs_err::write(&uki, &swapped).unwrap();
+    let ran = update();
+    assert!(ran.code == 1 && ran.stderr.contains("1.1.0 was not installed"), "{}", ran.text());
+    let refused = ran.stderr.lines().last().is_some_and(|line| line.contains("doesn't have the SHA-256"));
+    assert!(refused, "{}", ran.text());
+    assert_eq!(world.entries(), "hello_1.0.0.efi\n");
+    fs_err::write(&uki, &bytes).unwrap();
     // A server that knows no ranges.
     fs_err::write(&usr_index, good).unwrap();
     fs_err::write(&uki_index, uki_good).unwrap();
     let web = Web::serve(&world.at("rel"), "max_ranges 0;");
     let config = json!({"urls": [web.url], "channel": "stable", "root": "keys/1.root.json"});
     fs_err::write(world.at("config.json"), config.to_string()).unwrap();
-    run(Command::new("cp").arg("--sparse=always").arg(&hello().path).arg(world.at("disk.raw"))).ok();
-    fs_err::remove_file(world.at("esp/EFI/Linux/hello_1.1.0+3.efi")).unwrap();
-    let ran = world.agent("update").ok();
+    let ran = update().ok();
     assert!(ran.stderr.contains("sends no ranges"), "{}", ran.text());
 }
 

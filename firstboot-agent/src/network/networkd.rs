@@ -94,20 +94,23 @@ fn inner(interface: &Interface) -> Option<String> {
 
 /// The .network file of an interface among others.
 fn network(interface: &Interface, all: &[Interface]) -> String {
+    let bond = all.iter().find_map(|other| match &other.kind {
+        Kind::Bond(bond) if interface.kind.is_card() && bond.members.contains(&interface.mac) => Some(bond),
+        _ => None,
+    });
     let mut out = Lines(HEAD.to_owned());
     out.section("Match");
     match interface.kind.name() {
         Some(name) => out.set("Name", name),
         None => {
-            out.set("MACAddress", interface.mac);
+            // A bond gives its members its own address, so a networkd that starts again knows them by the one they came
+            // with. Only a card whose driver makes its address up has none of those, and no platform knows that address.
+            let key = if bond.is_some() { "PermanentMACAddress" } else { "MACAddress" };
+            out.set(key, interface.mac);
             // A bridge or VLAN on top of the card may have its MAC address, and isn't meant.
             out.set("Kind", "!*");
         }
     }
-    let bond = all.iter().find_map(|other| match &other.kind {
-        Kind::Bond(bond) if interface.kind.is_card() && bond.members.contains(&interface.mac) => Some(bond),
-        _ => None,
-    });
     // A member of a bond has no life of its own.
     let required = interface.required && bond.is_none();
     if interface.mtu.is_some() || !required {

@@ -3,8 +3,9 @@
 //!
 //! The agent writes what it plans itself, below /etc and below /var, and leaves nothing to
 //! systemd-tmpfiles, which runs right after it: tmpfiles' `L` and `C` lines leave alone what is there, so a
-//! planned file wins over the image's. The exception is a folder that the image links as a whole; it is
-//! unfolded into a real one whose other entries are links.
+//! planned file wins over the image's, and its other lines leave mode and owner of what is there alone. The
+//! exception is a folder that the image links as a whole; it is unfolded into a real one whose other entries
+//! are links.
 //!
 //! Files below /etc are written on every boot, since /etc is empty then. Files below /var are written when
 //! they are missing or when what user data says about them has changed: a program's or a person's own
@@ -116,7 +117,30 @@ pub fn render(
     for unit in &data.units {
         units::plan(image, unit, &mut plan, &mut problems);
     }
+    folders_first(image, &mut plan);
     if problems.is_empty() { Ok(plan) } else { Err(Refused::UserData(problems)) }
+}
+
+/// Makes the folders of /etc before what is in them: as user data say, or else as the image has them, since
+/// nobody corrects the mode of one that is made on the way to a file.
+fn folders_first(image: &Image, plan: &mut Plan) {
+    let (mut folders, mut above, mut others) = (BTreeMap::new(), Vec::new(), Vec::new());
+    for step in std::mem::take(&mut plan.steps) {
+        let etc = step.path.starts_with("/etc/");
+        if etc {
+            above.extend(image.folders_above(&step.path));
+        }
+        match step.action {
+            // Of two for one path, the first one counts.
+            Action::Dir(meta) if etc => _ = folders.entry(step.path).or_insert(meta),
+            action => others.push(Step { action, ..step }),
+        }
+    }
+    for (path, meta) in above {
+        folders.entry(path).or_insert(meta);
+    }
+    let folder = |(path, meta)| Step { path, action: Action::Dir(meta), vital: false };
+    plan.steps = folders.into_iter().map(folder).chain(others).collect();
 }
 
 /// Time zone and time servers.

@@ -53,7 +53,8 @@ const PACKAGE_STATE: &[&str] =
 
 /// Makes everything outside /usr factory content.
 pub(super) fn make(tree: &mut Tree, options: &Options) -> Result<()> {
-    let mut etc = Fragment::new("/etc as the image has it; made by image-builder.");
+    // In the initrd the first-boot agent is earlier, and what it makes is as user data say.
+    let mut etc = Fragment::new("/etc as the image has it; made by image-builder.").yielding();
     let mut var = Fragment::new("/var and the top level, where nothing is there yet; made by image-builder.");
     if let Some(hostname) = &options.hostname {
         tree.insert("/etc/hostname", Node::file(format!("{hostname}\n")))?;
@@ -199,11 +200,11 @@ mod tests {
         let var = tree.read_text("/usr/lib/tmpfiles.d/00-twinhull-var.conf").unwrap();
         for line in [
             "L /bin - - - - usr/bin",
-            "C /etc/passwd 0644 0 0 - /usr/share/factory/etc/passwd",
+            "C /etc/passwd - - - - /usr/share/factory/etc/passwd",
             "L /etc/ssh/sshd_config - - - - ../../usr/share/factory/etc/ssh/sshd_config",
             "L /etc/ssl/certs - - - - ../../usr/share/factory/etc/ssl/certs",
             "L /root - - - - var/roothome",
-            "d /etc/ssh 0755 0 0 -",
+            "d /etc/ssh :0755 :0 :0 -",
         ] {
             assert!(etc.lines().any(|l| l == line), "{line}\n{etc}");
         }

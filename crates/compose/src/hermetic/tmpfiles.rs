@@ -6,12 +6,18 @@ use twinhull_tree::Metadata;
 #[derive(Debug, Default)]
 pub(super) struct Fragment {
     text: String,
+    yields: bool,
 }
 
 impl Fragment {
     /// A fragment that starts with a comment.
     pub(super) fn new(comment: &str) -> Self {
-        Fragment { text: format!("# {comment}\n") }
+        Fragment { text: format!("# {comment}\n"), yields: false }
+    }
+
+    /// The same, but what is there already keeps its mode and owner.
+    pub(super) fn yielding(self) -> Self {
+        Fragment { yields: true, ..self }
     }
 
     /// `d`: a directory with owner and mode.
@@ -31,12 +37,14 @@ impl Fragment {
 
     /// `C`: a copy of `source` where nothing is.
     pub(super) fn copy(&mut self, path: &[u8], meta: &Metadata, source: &[u8]) {
-        self.line("C", path, Some(meta), source);
+        // `C` sets the mode of what is there, whatever it has in front. Without one, a copy has the source's.
+        self.line("C", path, Some(meta).filter(|_| !self.yields), source);
     }
 
     fn line(&mut self, kind: &str, path: &[u8], meta: Option<&Metadata>, argument: &[u8]) {
+        let new = if self.yields { ":" } else { "" };
         let (mode, owner) = match meta {
-            Some(m) => (format!("{:04o}", m.mode), format!("{} {}", m.uid, m.gid)),
+            Some(m) => (format!("{new}{:04o}", m.mode), format!("{new}{} {new}{}", m.uid, m.gid)),
             None => ("-".into(), "- -".into()),
         };
         self.text.push_str(&format!("{kind} {} {mode} {owner} -", quote(path)));
@@ -81,10 +89,15 @@ mod tests {
     fn odd_names_are_quoted() {
         let mut fragment = Fragment::new("x");
         fragment.link(b"/etc/a b%c", b"../usr/a b%c");
-        fragment.copy(b"/etc/shadow", &Metadata { mode: 0o640, gid: 42, ..Metadata::default() }, b"/usr/x");
+        let meta = Metadata { mode: 0o640, gid: 42, ..Metadata::default() };
+        fragment.copy(b"/etc/shadow", &meta, b"/usr/x");
+        let mut fragment = fragment.yielding();
+        fragment.directory(b"/etc/x", &meta);
+        fragment.copy(b"/etc/y", &meta, b"/usr/y");
         assert_eq!(
             fragment.into_text(),
-            "# x\nL \"/etc/a b%%c\" - - - - ../usr/a\\x20b%%c\nC /etc/shadow 0640 0 42 - /usr/x\n"
+            "# x\nL \"/etc/a b%%c\" - - - - ../usr/a\\x20b%%c\nC /etc/shadow 0640 0 42 - /usr/x\n\
+             d /etc/x :0640 :0 :42 -\nC /etc/y - - - - /usr/y\n"
         );
     }
 }

@@ -72,8 +72,8 @@ fn bonds_and_vlans() {
     );
     assert_eq!(
         text,
-        "--\n[Match]\nMACAddress=a0:36:9f:2c:e8:70\nKind=!*\n\n[Link]\nMTUBytes=9000\nRequiredForOnline=no\n\n[Network]\nBond=bond0\n\
-         --\n[Match]\nMACAddress=a0:36:9f:2c:e8:71\nKind=!*\n\n[Link]\nRequiredForOnline=no\n\n[Network]\nBond=bond0\n\
+        "--\n[Match]\nPermanentMACAddress=a0:36:9f:2c:e8:70\nKind=!*\n\n[Link]\nMTUBytes=9000\nRequiredForOnline=no\n\n[Network]\nBond=bond0\n\
+         --\n[Match]\nPermanentMACAddress=a0:36:9f:2c:e8:71\nKind=!*\n\n[Link]\nRequiredForOnline=no\n\n[Network]\nBond=bond0\n\
          --\n[NetDev]\nName=bond0\nKind=bond\nMACAddress=a0:36:9f:2c:e8:70\n\n[Bond]\nMode=802.3ad\nMIIMonitorSec=100ms\nTransmitHashPolicy=layer3+4\n\
          --\n[Match]\nName=bond0\n\n[Network]\nDHCP=ipv4\nVLAN=vlan101\n\
          --\n[NetDev]\nName=vlan101\nKind=vlan\nMACAddress=a0:36:9f:2c:e8:70\n\n[VLAN]\nId=101\n\
