@@ -3,7 +3,7 @@
 //! ```text
 //!  look ──► nothing or trouble ──► what is stored, if anything
 //!    │
-//!    └────► a machine ──► other medium, after the first boot? ──► what is stored
+//!    └────► a machine ──► a medium that says something else? ──► what is stored
 //!              │
 //!              ├──► same instance, or the first ──► render ──► store ──► apply
 //!              └──► another instance ──► render ──► forget id and host keys ──► store ──► apply
@@ -172,6 +172,15 @@ fn described(machine: &Machine) -> Vec<console::Field> {
     [("TWINHULL_SOURCE", machine.source.clone())].into_iter().chain(id).collect()
 }
 
+/// Whether a medium says what is stored. Anybody may have put it in, and an instance id is no secret.
+fn says_the_same(stored: &Stored, machine: &Machine, data: &UserDataState) -> bool {
+    let data = match data {
+        UserDataState::Some(bytes) => Some(bytes.as_slice()),
+        UserDataState::None | UserDataState::Failed(_) => None,
+    };
+    *machine == stored.state.machine && data == stored.user_data.as_deref()
+}
+
 /// What the platform says, unless it mustn't be heard.
 fn found(
     host: &Host<'_>,
@@ -205,12 +214,11 @@ fn found(
     let name = source.name;
     if let Some(stored) = stored
         && source.removable
-        // One that names no instance could be anybody's.
-        && (machine.instance_id.is_none() || !same_instance(&stored.state.machine, &machine))
+        && !says_the_same(stored, &machine, &source.user_data)
     {
         console.warn(format!(
-            "{name}: {} has another instance id ({}) than this machine ({}); after the first boot a medium can't \
-             make it another machine, so it is ignored",
+            "{name}: {} says something else (instance id {}) than what this machine is (instance id {}); after the first \
+             boot a medium can't change that, so it is ignored; remove /var/lib/twinhull/provision to have it read anew",
             source.place,
             machine.instance_id.as_deref().unwrap_or("none"),
             stored.state.machine.instance_id.as_deref().unwrap_or("none"),

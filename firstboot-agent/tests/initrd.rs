@@ -294,20 +294,35 @@ fn disks() {
     let out = machine.boots();
     assert!(out.contains("<4>nocloud: vendor-data is ignored"), "{out}");
     assert_eq!(machine.read("etc/hostname"), "chosen\n");
-    // Same instance: applied again. Another: ignored, as is no disk at all.
-    machine.seed(&[("meta-data", &meta("i-1"))]);
-    machine.boots();
-    assert_eq!(machine.read("etc/hostname"), "i-1\n");
-    machine.seed(&[("meta-data", &meta("i-2"))]);
     let out = machine.boots();
-    assert!(out.contains("it is ignored") && out.contains("i-2"), "{out}");
-    assert_eq!(machine.read("etc/hostname"), "i-1\n");
+    assert!(out.contains("nocloud: instance i-1") && !out.contains("is ignored; remove"), "{out}");
+    // Whatever else a medium says is ignored, and so is that there is none.
+    let other_keys = meta("i-1").replace("AAAAx", "AAAAevil");
+    for files in [
+        vec![("meta-data", meta("i-1"))],
+        vec![("meta-data", meta("i-2"))],
+        vec![("meta-data", other_keys), ("user-data", "#twinhull\nhostname: chosen\n".into())],
+    ] {
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        machine.seed(&files);
+        let out = machine.boots();
+        assert!(out.contains("says something else") && out.contains("it is ignored"), "{out}");
+        assert_eq!(machine.read("etc/hostname"), "chosen\n");
+        assert_eq!(machine.read("etc/ssh/authorized_keys.d/root"), "ssh-ed25519 AAAAx\n");
+    }
     std::fs::remove_dir_all(machine.host.join("dev/disk/by-label/cidata")).unwrap();
     machine.boots();
-    assert_eq!(machine.read("etc/hostname"), "i-1\n");
+    assert_eq!(machine.read("etc/hostname"), "chosen\n");
     machine.boot_with("off", "");
     machine.boots();
-    assert_eq!(machine.read("etc/hostname"), "i-1\n");
+    assert_eq!(machine.read("etc/hostname"), "chosen\n");
+    // The way to have it read anew keeps the machine what it is.
+    let id = machine.read("etc/machine-id");
+    std::fs::remove_dir_all(machine.root.join("var/lib/twinhull/provision")).unwrap();
+    machine.boot_with("local", "");
+    machine.seed(&[("meta-data", &meta("i-2"))]);
+    machine.boots();
+    assert_eq!((machine.read("etc/hostname"), machine.read("etc/machine-id")), ("i-2\n".into(), id));
 }
 
 #[test]

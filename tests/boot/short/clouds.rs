@@ -250,7 +250,7 @@ fn a_service_that_is_down_for_good() {
     let script = "echo state=$(systemctl is-system-running --wait); systemctl start boot-complete.target; \
         echo complete=$(systemctl is-active boot-complete.target); echo entry=$(ls /efi/EFI/Linux); \
         echo basis=$(/usr/lib/twinhull/firstboot-agent status --json | grep -o '\"basis\": \"[^\"]*'); \
-        echo said=$(journalctl -bqo cat MESSAGE_ID=ee0e9ef32e4f42ba95965e6f74f7ad39 | head -n 1); \
+        echo said=$(journalctl -qo cat MESSAGE_ID=ee0e9ef32e4f42ba95965e6f74f7ad39 | head -n 1); \
         echo name=$(cat /proc/sys/kernel/hostname)";
     let down = run(guest.command().args(["--fault", "refuse", "--exec", script]));
     let (got, serial) = (values(&down.ok().stdout), guest.serial());
@@ -265,7 +265,7 @@ fn a_service_that_is_down_for_good() {
         ("hello_1.0.0+2-1.efi", "hello"),
         "{got:?}\n{serial}"
     );
-    assert!(got["basis"].ends_with("\"image") && got["said"].contains(url), "{got:?}");
+    assert!(got["basis"].ends_with("\"image") && got["said"].contains(url), "{got:?}\n{serial}");
     assert!(serial.contains(&format!("firstboot-agent: GET {url}: ")), "{serial}");
     assert!(serial.contains("this boot doesn't count as good"), "{serial}");
     let up = guest.exec(script);
