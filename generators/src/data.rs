@@ -397,14 +397,19 @@ mod tests {
     #[test]
     fn what_is_on_a_disk() {
         use std::os::unix::fs::FileExt;
-        type Make = fn(&Path);
+        /// A name for the row, what makes the disk, and what is found on it.
+        type Row<'a> = (&'a str, Box<dyn Fn(&Path)>, &'a str);
         let write = |at: u64| {
             move |node: &Path| {
                 let file = fs_err::File::options().write(true).open(node).unwrap();
                 file.file().write_all_at(&[1], at).unwrap();
             }
         };
-        let rows: &[(&str, Box<dyn Fn(&Path)>, &str)] = &[
+        let ext4 = |node: &Path| {
+            let mut make = Command::new("mke2fs");
+            disk::run(make.args(["-q", "-t", "ext4", "-L", "mine"]).arg(node), 0).unwrap();
+        };
+        let rows: &[Row<'_>] = &[
             ("empty", Box::new(|_| ()), "Empty"),
             ("ours", Box::new(|node| partitioned(node, "twinhull-data-store")), "Ours"),
             ("renamed", Box::new(|node| partitioned(node, "twinhull-data-old")), "OtherName(\"old\")"),
@@ -414,19 +419,7 @@ mod tests {
                 "Foreign(\"a partition table (gpt, partitions: 1)\")",
             ),
             ("head", Box::new(write(9 << 20)), "Unknown"),
-            (
-                "ext4",
-                Box::new(
-                    (|node| {
-                        disk::run(
-                            Command::new("mke2fs").args(["-q", "-t", "ext4", "-L", "mine"]).arg(node),
-                            0,
-                        )
-                        .unwrap();
-                    }) as Make,
-                ),
-                "Foreign(\"ext4 with the label mine\")",
-            ),
+            ("ext4", Box::new(ext4), "Foreign(\"ext4 with the label mine\")"),
         ];
         for (name, make, wanted) in rows {
             let (_dir, context) = machine(LINE, 64);
