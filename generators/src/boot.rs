@@ -2,18 +2,21 @@
 //!
 //! In the initrd: `twinhull-repart.service`, which finds the disk the machine booted from, lets
 //! systemd-repart make and grow /var on it, and `sysroot-var.mount`, which mounts that very partition. On the
-//! real root: `efi.automount` for the ESP that systemd-boot came from, checked before it is used. A second disk with
+//! real root: the unit of its swap, data disks ([`data`]), and `efi.automount` for the ESP that systemd-boot came from, checked before it is used. A second disk with
 //! the same labels is never touched, because nothing here looks at labels. What makes a bad version fail instead of
 //! lingering is in [`trial`].
 
-use crate::{Context, Result, disk, efi, trial, unit};
+use crate::{Context, Result, data, disk, efi, trial, unit};
 
 /// Where the disk helper leaves a link to the /var partition.
 pub const VAR_LINK: &str = "/run/twinhull/dev/var";
 
+/// Where it leaves one to the swap partition, if there is one.
+pub const SWAP_LINK: &str = "/run/twinhull/dev/swap";
+
 /// Mount options of /var. Not bound to its device: while udev still handles the partition that systemd-repart
 /// has just made, systemd would take the device for gone and unmount what the machine's identity is on.
-const VAR_OPTIONS: &str = "rw,nodev,nosuid,x-systemd.device-bound=no";
+pub(crate) const VAR_OPTIONS: &str = "rw,nodev,nosuid,x-systemd.device-bound=no";
 
 /// File that tells the disk helper which partition systemd-boot came from.
 pub const BOOT_PARTITION: &str = "/run/twinhull/boot-partition";
@@ -103,6 +106,7 @@ fn initrd(context: &Context, loader: Option<&str>) -> Result<()> {
 fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
     let Some(loader) = loader.filter(|_| context.option("usrhash").is_some()) else { return Ok(()) };
     trial::generate_on_the_real_root(context)?;
+    data::generate(context)?;
     if context.path(VAR_LINK).is_symlink() {
         context.write_unit(
             "var.mount",
@@ -122,6 +126,9 @@ fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
         if is_mounted(context, "/var")? {
             hand_over_the_journal(context)?;
         }
+    }
+    if let Ok(device) = fs_err::read_link(context.path(SWAP_LINK)) {
+        swap(context, &device.display().to_string())?;
     }
     let device = format!("/dev/disk/by-partuuid/{loader}");
     let check = unit::escape_path(&device);
@@ -154,6 +161,14 @@ fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
          TimeoutIdleSec=2min\n",
     )?;
     context.pull_in("local-fs.target", "wants", "efi.automount")
+}
+
+/// Swap on `device`. Named by its node, as the kernel's list of swaps does: PID 1 takes a swap unit by another name
+/// for one that is off. Only wanted: a machine without swap is better than none.
+fn swap(context: &Context, device: &str) -> Result<()> {
+    let unit = unit::escape_path(device) + ".swap";
+    context.write_unit(&unit, &format!("[Unit]\nDescription=Swap\n\n[Swap]\nWhat={device}\n"))?;
+    context.pull_in("swap.target", "wants", &unit)
 }
 
 /// Whether something is mounted at `path`, by the kernel's list (proc_pid_mountinfo(5), fifth field).
@@ -232,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn swap_is_a_unit_by_the_name_of_its_device() {
+        let (_dir, context) = context(false, &format!("usrhash={HASH}"), true);
+        fs_err::create_dir_all(context.path("/run/twinhull/dev")).unwrap();
+        fs_err::os::unix::fs::symlink("/dev/nvme0n1p6", context.path(SWAP_LINK)).unwrap();
+        generate(&context).unwrap();
+        let wanted = context.units.join("swap.target.wants/dev-nvme0n1p6.swap");
+        let text = fs_err::read_to_string(wanted).unwrap();
+        assert!(text.ends_with("[Swap]\nWhat=/dev/nvme0n1p6\n"), "{text}");
+    }
+
+    #[test]
     fn the_real_root_mounts_the_esp_it_came_from() {
         let (_dir, context) = context(false, &format!("usrhash={HASH}"), true);
         generate(&context).unwrap();
@@ -239,6 +265,7 @@ mod tests {
         assert!(unit.contains("What=/dev/disk/by-partuuid/0123abcd-0000-4000-8000-00000000beef"), "{unit}");
         let check = "systemd-fsck@dev-disk-by\\x2dpartuuid-0123abcd\\x2d0000\\x2d4000\\x2d8000\\x2d00000000beef.service";
         assert!(unit.contains(&format!("Wants={check}\nAfter={check}\n")), "{unit}");
+        assert!(!context.units.join("swap.target.wants").exists());
         let flushed = context.path("/run/systemd/journal/flushed");
         assert!(!flushed.exists(), "/var is not mounted");
         fs_err::create_dir_all(context.path("/run/twinhull/dev")).unwrap();

@@ -1,4 +1,4 @@
-//! Finds the boot disk and lets systemd-repart make and grow /var on it.
+//! Finds the boot disk and lets systemd-repart make swap and /var on it, and grow /var.
 //!
 //! systemd-repart finds no disk by itself when the root is a tmpfs, so it is given the node: the disk that
 //! holds the partition systemd-boot came from, else the disk behind the verity device of /usr.
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use twinhull_disk::{table, types};
 
-use crate::{Context, Error, Result, boot};
+use crate::{Context, Error, Result, boot, definitions};
 
 /// Size of an ext4 block group descriptor's worth of slack: a smaller difference isn't worth a resize.
-const GROW_THRESHOLD: u64 = 16 << 20;
+pub(crate) const GROW_THRESHOLD: u64 = 16 << 20;
 
 /// UUIDs of the data and the hash-tree partition of a root hash in hexadecimal: its halves.
 ///
@@ -27,7 +27,7 @@ pub fn partition_uuids(hash: &str) -> Result<[String; 2]> {
 }
 
 /// Name of the whole disk (`vda`) that holds the block device `name` (`vda1`), from sysfs.
-fn parent_disk(context: &Context, name: &str) -> Option<String> {
+pub(crate) fn parent_disk(context: &Context, name: &str) -> Option<String> {
     let link = fs_err::canonicalize(context.path(&format!("/sys/class/block/{name}"))).ok()?;
     if !link.join("partition").exists() {
         return Some(name.to_owned());
@@ -72,8 +72,10 @@ pub fn repart(context: &Context) -> Result<()> {
     let node = format!("/dev/{disk}");
     let mut var = settled_var(context, &disk)?;
     if var.is_none() {
+        let has_var = var_partition(Path::new(&node))?.is_some();
         let mut repart = Command::new("systemd-repart");
-        repart.args(["--dry-run=no", "--no-pager", "--seed=random", "--definitions=/usr/lib/repart.d"]);
+        repart.args(["--dry-run=no", "--no-pager", "--seed=random"]);
+        repart.arg(format!("--definitions={}", definitions::folder(context, has_var)?.display()));
         run(repart.arg(&node), 0)?;
         var = var_partition(Path::new(&node))?;
     }
@@ -83,45 +85,58 @@ pub fn repart(context: &Context) -> Result<()> {
         advice: "is the disk large enough for one?",
     })?;
     let partition = wait_for_partition(context, &disk, var.number)?;
-    if !is_handled(context, &disk, var.number) {
-        // The new table makes udev look at every partition again; what is mounted before that is over may be
-        // taken for a device that went away.
-        run(
-            Command::new("udevadm")
-                .args(["wait", "--timeout=60", "--initialized=true", "--settle"])
-                .arg(&partition),
-            0,
-        )?;
-    }
+    settle(context, &disk, var.number)?;
     let ext4 = Ext4::read(&partition)?;
     if ext4.is_some_and(|e| e.errors) {
-        println!("/var was not left clean; checking all of it");
         // Best effort: without the timer there is no deadline to stop.
         let _ = Command::new("systemctl").args(["stop", "--no-block", "twinhull-deadline.timer"]).status();
     }
-    if !ext4.is_some_and(|e| e.clean) {
-        // Up to 3 means that errors were corrected; from 4 on, that they were not.
-        run(Command::new("e2fsck").arg("-p").arg(&partition), 3)?;
+    check(&partition, ext4, "/var")?;
+    link(context, boot::VAR_LINK, &partition)?;
+    if ext4.is_some_and(|e| e.is_smaller_than(var.size)) {
+        fs_err::write(context.path("/run/twinhull/grow-var"), "")?;
     }
-    let link = context.path(boot::VAR_LINK);
+    println!("/var is {} on {node}, {} MiB", partition.display(), var.size >> 20);
+    if definitions::want_swap(context) {
+        swap(context, &disk)?;
+    }
+    Ok(())
+}
+
+/// Links the swap partition of the boot disk to [`boot::SWAP_LINK`], or says why there is none.
+fn swap(context: &Context, disk: &str) -> Result<()> {
+    match partition(&context.path(&format!("/dev/{disk}")), types::SWAP)? {
+        Some(swap) => link(context, boot::SWAP_LINK, &context.path(&partition_node(disk, swap.number))),
+        None => {
+            eprintln!(
+                "<4>twinhull-disk: no swap: /dev/{disk} had no room for it when /var was made, and /var can't become smaller"
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Lets `name` lead to `target`.
+pub(crate) fn link(context: &Context, name: &str, target: &Path) -> Result<()> {
+    let link = context.path(name);
     if let Some(parent) = link.parent() {
         fs_err::create_dir_all(parent)?;
     }
     if link.is_symlink() {
         fs_err::remove_file(&link)?;
     }
-    fs_err::os::unix::fs::symlink(&partition, &link)?;
-    if ext4.is_some_and(|e| e.size.saturating_add(GROW_THRESHOLD) < var.size) {
-        fs_err::write(context.path("/run/twinhull/grow-var"), "")?;
-    }
-    println!("/var is {} on {node}, {} MiB", partition.display(), var.size >> 20);
-    Ok(())
+    Ok(fs_err::os::unix::fs::symlink(target, &link)?)
+}
+
+/// The first partition of a type on a disk, if it has one.
+fn partition(node: &Path, kind: uuid::Uuid) -> Result<Option<table::Partition>> {
+    let table = table::read(node, fs_err::File::open(node)?.file())?;
+    Ok(table.partitions.into_iter().find(|p| p.kind == kind))
 }
 
 /// The /var partition of a disk, if it has one.
 fn var_partition(node: &Path) -> Result<Option<table::Partition>> {
-    let table = table::read(node, fs_err::File::open(node)?.file())?;
-    Ok(table.partitions.into_iter().find(|p| p.kind == types::VAR))
+    partition(node, types::VAR)
 }
 
 /// The /var partition, if systemd-repart would leave it as it is: it holds an ext4 and reaches to the disk's end.
@@ -130,13 +145,18 @@ fn var_partition(node: &Path) -> Result<Option<table::Partition>> {
 fn settled_var(context: &Context, disk: &str) -> Result<Option<table::Partition>> {
     let node = context.path(&format!("/dev/{disk}"));
     let Some(var) = var_partition(&node)? else { return Ok(None) };
-    let size = fs_err::read_to_string(context.path(&format!("/sys/class/block/{disk}/size")))?;
-    // sysfs counts sectors of 512 bytes whatever the disk's own are.
-    let disk_len = size.trim().parse::<u64>().unwrap_or(u64::MAX).saturating_mul(512);
+    let disk_len = size(context, disk)?;
     let node = context.path(&partition_node(disk, var.number));
     let made = node.exists() && matches!(Ext4::read(&node), Ok(Some(_)));
     let full = var.offset.saturating_add(var.size).saturating_add(GROW_THRESHOLD) >= disk_len;
     Ok((made && full).then_some(var))
+}
+
+/// Length of a block device in bytes.
+pub(crate) fn size(context: &Context, name: &str) -> Result<u64> {
+    let sectors = fs_err::read_to_string(context.path(&format!("/sys/class/block/{name}/size")))?;
+    // sysfs counts sectors of 512 bytes whatever the disk's own are.
+    Ok(sectors.trim().parse::<u64>().unwrap_or(u64::MAX).saturating_mul(512))
 }
 
 /// `/dev/vda6`, `/dev/nvme0n1p6`.
@@ -157,8 +177,31 @@ fn is_handled(context: &Context, disk: &str, number: u32) -> bool {
         && !context.path("/run/udev/queue").exists()
 }
 
+/// Waits until udev is done with a partition. A new table makes it look at every partition again; what is mounted
+/// before that is over may be taken for a device that went away.
+pub(crate) fn settle(context: &Context, disk: &str, number: u32) -> Result<()> {
+    if is_handled(context, disk, number) {
+        return Ok(());
+    }
+    let mut wait = Command::new("udevadm");
+    wait.args(["wait", "--timeout=60", "--initialized=true", "--settle"]);
+    run(wait.arg(context.path(&partition_node(disk, number))), 0)
+}
+
+/// Checks the file system `what`, of which `ext4` is known, when it needs that.
+pub(crate) fn check(partition: &Path, ext4: Option<Ext4>, what: &str) -> Result<()> {
+    if ext4.is_some_and(|e| e.errors) {
+        println!("{what} was not left clean; checking all of it");
+    }
+    match ext4 {
+        Some(Ext4 { clean: true, .. }) => Ok(()),
+        // Up to 3 means that errors were corrected; from 4 on, that they were not.
+        _ => run(Command::new("e2fsck").arg("-p").arg(partition), 3),
+    }
+}
+
 /// Runs a program quietly; what it printed is shown when its exit code is above `worst`.
-fn run(command: &mut Command, worst: i32) -> Result<()> {
+pub(crate) fn run(command: &mut Command, worst: i32) -> Result<()> {
     let output = command.output()?;
     if output.status.code().is_some_and(|code| code <= worst) {
         return Ok(());
@@ -174,14 +217,14 @@ fn run(command: &mut Command, worst: i32) -> Result<()> {
 }
 
 /// The node of partition `number` of `disk`, once the kernel and udev have made it.
-fn wait_for_partition(context: &Context, disk: &str, number: u32) -> Result<PathBuf> {
+pub(crate) fn wait_for_partition(context: &Context, disk: &str, number: u32) -> Result<PathBuf> {
     let node = context.path(&partition_node(disk, number));
     let deadline = Instant::now() + Duration::from_secs(60);
     while !node.exists() {
         if Instant::now() > deadline {
             return Err(Error::NoPartition {
                 disk: format!("/dev/{disk}"),
-                what: "/var",
+                what: "new",
                 advice: "systemd-repart made it, but the kernel did not show it within 60 s",
             });
         }
@@ -192,7 +235,7 @@ fn wait_for_partition(context: &Context, disk: &str, number: u32) -> Result<Path
 
 /// What the superblock of an ext4 file system says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ext4 {
+pub(crate) struct Ext4 {
     /// Length of the file system in bytes.
     size: u64,
     /// It was unmounted in order, and its journal is empty.
@@ -203,13 +246,18 @@ struct Ext4 {
 
 impl Ext4 {
     /// Reads the superblock of a device; `None` when it holds no ext4.
-    fn read(device: &Path) -> Result<Option<Self>> {
+    pub(crate) fn read(device: &Path) -> Result<Option<Self>> {
         use std::os::unix::fs::FileExt;
         let mut sb = [0; 1024];
         match fs_err::File::open(device)?.file().read_exact_at(&mut sb, 1024) {
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
             result => Ok(result.map(|()| Self::parse(&sb))?),
         }
+    }
+
+    /// Whether it is worth growing to a partition of `size` bytes.
+    pub(crate) fn is_smaller_than(&self, size: u64) -> bool {
+        self.size.saturating_add(GROW_THRESHOLD) < size
     }
 
     /// Documentation/filesystems/ext4/super.rst in the kernel.
@@ -337,6 +385,30 @@ mod tests {
             let found = settled_var(&context, "vda").unwrap();
             assert_eq!(found.is_some(), settled, "{mib} {formatted}");
         }
+    }
+
+    #[test]
+    fn the_swap_of_the_boot_disk_is_linked() {
+        let (_dir, context) = disk_with_var(66 << 11);
+        swap(&context, "vda").unwrap();
+        assert!(!context.path(boot::SWAP_LINK).exists(), "there is none");
+        let path = context.path("/dev/vda");
+        let mut table = table::read(&path, fs_err::File::open(&path).unwrap().file()).unwrap();
+        table.partitions[0].size = 32 << 20;
+        let swap_partition = table::Partition {
+            number: 2,
+            kind: types::SWAP,
+            uuid: uuid::Uuid::from_u128(3),
+            offset: 40 << 20,
+            size: 16 << 20,
+            label: "swap".into(),
+            flags: 0,
+        };
+        table.partitions.push(swap_partition);
+        let mut file = fs_err::File::options().read(true).write(true).open(&path).unwrap().into_file();
+        table::write(&mut file, &table).unwrap();
+        swap(&context, "vda").unwrap();
+        assert_eq!(fs_err::read_link(context.path(boot::SWAP_LINK)).unwrap(), context.path("/dev/vda2"));
     }
 
     #[test]

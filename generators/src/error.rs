@@ -17,6 +17,14 @@ pub enum Error {
         /// What to do.
         advice: &'static str,
     },
+    /// The image's list has no such data disk.
+    #[error("{list} has no data disk {name}")]
+    NoDataDisk {
+        /// What was asked for.
+        name: String,
+        /// The list.
+        list: &'static str,
+    },
     /// A program failed.
     #[error("{program} failed with {status}")]
     Program {

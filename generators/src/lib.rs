@@ -4,6 +4,8 @@
 //! few lines. [`disk`] is what the unit that grows the disk runs.
 
 pub mod boot;
+pub mod data;
+mod definitions;
 pub mod disk;
 pub mod efi;
 mod error;

@@ -44,6 +44,10 @@ impl Arch {
 pub const ESP: Uuid = uuid!("c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
 /// /var.
 pub const VAR: Uuid = uuid!("4d21b016-b534-45c2-a9fb-5c16e091fd2d");
+/// Swap space.
+pub const SWAP: Uuid = uuid!("0657fd6d-a4ab-43c4-84e5-0933c84b4f4f");
+/// Data of Linux without a purpose of its own.
+pub const LINUX_DATA: Uuid = uuid!("0fc63daf-8483-4772-8e79-3d69d8477de4");
 
 /// Attribute bit: the partition is read-only.
 pub const READ_ONLY: u64 = 1 << 60;
@@ -71,6 +75,7 @@ pub fn name(kind: Uuid) -> Option<&'static str> {
     let known = [
         (ESP, "esp"),
         (VAR, "var"),
+        (SWAP, "swap"),
         (usr(Arch::X86_64), "usr"),
         (usr(Arch::Arm64), "usr"),
         (usr_verity(Arch::X86_64), "usr-verity"),

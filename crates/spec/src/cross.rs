@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::diagnostic::{Code, Report, quoted};
 use crate::schema::keys::{CMDLINE_MAX, is_hostname};
-use crate::yaml::Node;
+use crate::yaml::{Content, Node};
 
 /// UTF-16 units of a GPT label.
 const LABEL_MAX: usize = 36;
@@ -37,6 +37,7 @@ pub(crate) fn check(root: &Node, value: &Value, report: &mut Report<'_>) {
     if text("/disk/filesystem") == Some("ext4") {
         packing_of_ext4(root, report);
     }
+    data_disks(root, report);
     if text("/updates/reboot") == Some("manual") {
         strategy_of_nobody(root, report);
     }
@@ -79,6 +80,56 @@ fn packing_of_ext4(root: &Node, report: &mut Report<'_>) {
                 .hint(format!("remove disk.{key}, or set disk.filesystem to erofs"));
         }
     }
+}
+
+/// The text of a key in an item.
+fn text_of<'n>(item: &'n Node, key: &str) -> Option<(&'n str, &'n Node)> {
+    let node = item.get(key)?;
+    match &node.content {
+        Content::Scalar(scalar) => Some((&scalar.text, node)),
+        _ => None,
+    }
+}
+
+/// Two data disks share nothing, and a file system with a label isn't wiped.
+fn data_disks(root: &Node, report: &mut Report<'_>) {
+    let Some(Node { content: Content::List(items), .. }) = root.get("data-disks") else { return };
+    for (n, item) in items.iter().enumerate() {
+        for key in ["name", "disk", "mount"] {
+            let Some((text, node)) = text_of(item, key) else { continue };
+            let same =
+                |other: &&Node| text_of(other, key).is_some_and(|(found, _)| place(found) == place(text));
+            if let Some((_, first)) = items[..n].iter().find(same).and_then(|other| text_of(other, key)) {
+                let path = format!("data-disks[{n}].{key}");
+                report
+                    .add(
+                        Code::Duplicate,
+                        &node.span,
+                        &path,
+                        format!("{path}: {} is there twice", quoted(text)),
+                    )
+                    .related(&first.span, "first here");
+            }
+        }
+        if let (Some((disk, _)), Some(("wipe", node))) =
+            (text_of(item, "disk"), text_of(item, "foreign-data"))
+            && disk.starts_with("LABEL=")
+        {
+            let path = format!("data-disks[{n}].foreign-data");
+            let message = format!("{path}: a file system that is found by its label is never wiped");
+            report
+                .add(Code::Conflict, &node.span, &path, message)
+                .hint("remove foreign-data, or name the disk by a link in /dev/disk/by-path");
+        }
+    }
+}
+
+/// Where a path leads on a machine: /srv and /opt are links.
+fn place(text: &str) -> String {
+    ["/srv/", "/opt/"]
+        .into_iter()
+        .find(|link| text.starts_with(link))
+        .map_or_else(|| text.to_owned(), |_| format!("/var{text}"))
 }
 
 /// Windows and locks are for machines that reboot by themselves.

@@ -19,8 +19,37 @@ pub struct Spec {
     /// How the disk is laid out.
     #[serde(default)]
     pub disk: Disk,
+    /// Further disks.
+    #[serde(default)]
+    pub data_disks: Vec<DataDisk>,
     /// Where newer versions come from; without it, from nowhere.
     pub updates: Option<Updates>,
+}
+
+/// An item of `data-disks:`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DataDisk {
+    /// Name, which is in the label of its partition.
+    pub name: String,
+    /// Link in /dev/disk, or `LABEL=` and the label of a file system.
+    pub disk: String,
+    /// Where it is mounted.
+    pub mount: String,
+    /// What happens to other data on it.
+    #[serde(default)]
+    pub foreign_data: ForeignData,
+}
+
+/// `foreign-data:` of a data disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForeignData {
+    /// It stays, and the disk isn't used.
+    #[default]
+    Keep,
+    /// It goes.
+    Wipe,
 }
 
 /// `updates:`
@@ -271,6 +300,8 @@ pub struct Disk {
     pub cluster: Option<String>,
     /// Room for /var in the image file itself.
     pub var: Option<String>,
+    /// Swap partition.
+    pub swap: Option<String>,
 }
 
 /// `disk.filesystem:`

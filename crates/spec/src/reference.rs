@@ -38,6 +38,13 @@ disk:
   esp: 256M
   usr: 2G
   var: 4G
+  swap: 1G
+
+data-disks:
+  - name: store
+    disk: /dev/disk/by-path/pci-0000:00:06.0
+    mount: /srv/store
+    foreign-data: keep
 
 updates:
   urls: [https://updates.example/releases]
@@ -127,6 +134,7 @@ fn row(key: &Key, path: &str) -> String {
 fn value(kind: &Kind, path: &str, name: &str) -> String {
     match kind {
         Kind::Map(_) | Kind::OneOf(_) => format!("mapping, see [`{path}.{name}`](#{path}{name})"),
+        Kind::Maps(_) => format!("list of mappings, see [`{path}.{name}`](#{path}{name})"),
         Kind::Text(text) => text_words(text),
         Kind::List(text, repeat) => {
             let once = if *repeat == Repeat::Allowed { "" } else { ", none of them twice" };
@@ -177,6 +185,7 @@ fn property(key: &Key) -> Value {
     let mut out = match &key.kind {
         Kind::Map(keys) => mapping(keys, false, key.required()),
         Kind::OneOf(keys) => mapping(keys, true, key.required()),
+        Kind::Maps(keys) => json!({ "type": ["array", "null"], "items": mapping(keys, false, true) }),
         Kind::Text(text) => text_schema(text),
         Kind::List(text, repeat) => json!({
             "type": ["array", "null"],
@@ -245,7 +254,9 @@ mod tests {
                     };
                     assert_eq!(found, text, "{}", key.name);
                 }
-                compare(key.kind.keys(), &value[key.name]);
+                if !matches!(key.kind, Kind::Maps(_)) {
+                    compare(key.kind.keys(), &value[key.name]);
+                }
             }
         }
         compare(SPEC, &spec);
@@ -260,7 +271,9 @@ mod tests {
             for key in keys.iter().filter(|key| !one_of || names.contains(&key.name)) {
                 assert!(names.contains(&key.name), "{} is not in the types", key.name);
                 if !key.kind.keys().is_empty() {
-                    compare(key.kind.keys(), &value[key.name], matches!(key.kind, Kind::OneOf(_)));
+                    let value = &value[key.name];
+                    let value = if matches!(key.kind, Kind::Maps(_)) { &value[0] } else { value };
+                    compare(key.kind.keys(), value, matches!(key.kind, Kind::OneOf(_)));
                 }
             }
             for name in names {

@@ -231,6 +231,7 @@ impl Walk<'_, '_, '_> {
         match &key.kind {
             Kind::Map(keys) => return self.mapping(keys, false, node, &key_node.span, path),
             Kind::OneOf(keys) => return self.mapping(keys, true, node, &key_node.span, path),
+            Kind::Maps(keys) => return self.mappings(keys, node, path),
             Kind::List(text, repeat) => return self.list(text, *repeat, node, path),
             _ => {}
         }
@@ -245,7 +246,7 @@ impl Walk<'_, '_, '_> {
             Kind::Seconds => self.seconds(scalar, node, path),
             Kind::Size { min, max, why } => self.size((*min, *max), why, scalar, at, path),
             Kind::Path(kind) => self.path(*kind, scalar, at, path),
-            Kind::Map(_) | Kind::OneOf(_) | Kind::List(..) => None,
+            Kind::Map(_) | Kind::OneOf(_) | Kind::Maps(_) | Kind::List(..) => None,
         }
     }
 
@@ -264,6 +265,26 @@ impl Walk<'_, '_, '_> {
         let at = if node.span.is_empty() { key } else { &node.span };
         self.wrong_type(expected, node, at, path, Some("give it a value or remove the key".into()));
         None
+    }
+
+    fn mappings(&mut self, keys: &'static [Key], node: &Node, path: &str) -> Option<Value> {
+        let items = match &node.content {
+            Content::List(items) => items,
+            _ if node.is_null() => return Some(Value::Array(Vec::new())),
+            _ => {
+                let hint = "begin each item with `- `".into();
+                self.wrong_type("a list", node, &node.span, path, Some(hint));
+                return None;
+            }
+        };
+        let mut out = Vec::new();
+        for (n, item) in items.iter().enumerate() {
+            let path = format!("{path}[{n}]");
+            if self.usable(item, &path) {
+                out.extend(self.mapping(keys, false, item, &start_of(item), &path));
+            }
+        }
+        Some(Value::Array(out))
     }
 
     fn list(&mut self, kind: &'static Text, repeat: Repeat, node: &Node, path: &str) -> Option<Value> {

@@ -401,3 +401,58 @@ fn updates() {
     ];
     expect(rows, |text| format!("{GOOD_IMAGE}{GOOD_TREE}updates:\n  {text}\n"));
 }
+
+#[test]
+fn data_disks() {
+    use Code::*;
+    let rows: &[Row<'_>] = &[
+        ("no list", "  name: a", (4, 3, WrongType, "expected a list, found a mapping", "`- `")),
+        ("no mapping", "  - a", (4, 5, WrongType, "expected a mapping", "`name`")),
+        (
+            "no name",
+            "  - {disk: LABEL=x, mount: /srv/x}",
+            (4, 6, MissingKey, "needs the key `name`", "store"),
+        ),
+        (
+            "node",
+            "  - {name: a, disk: /dev/vdb, mount: /srv/x}",
+            (4, 21, BadValue, "another disk", "by-path"),
+        ),
+        (
+            "uuid",
+            "  - {name: a, disk: /dev/disk/by-uuid/1, mount: /srv/x}",
+            (4, 21, BadValue, "file system", "LABEL="),
+        ),
+        (
+            "relative",
+            "  - {name: a, disk: LABEL=x, mount: srv}",
+            (4, 37, BadValue, "not a mount point", "absolute"),
+        ),
+        (
+            "dots",
+            "  - {name: a, disk: LABEL=x, mount: /srv/../usr}",
+            (4, 37, BadValue, "not a mount point", ""),
+        ),
+        (
+            "usr",
+            "  - {name: a, disk: LABEL=x, mount: /usr/x}",
+            (4, 37, BadValue, "/usr is read-only", "/srv"),
+        ),
+        (
+            "true",
+            "  - {name: a, disk: LABEL=x, mount: /srv/x, foreign-data: true}",
+            (4, 59, UnknownValue, "not one of", "`wipe`"),
+        ),
+        (
+            "wiped label",
+            "  - {name: a, disk: LABEL=x, mount: /srv/x, foreign-data: wipe}",
+            (4, 59, Conflict, "never wiped", "by-path"),
+        ),
+        (
+            "twice",
+            "  - {name: a, disk: LABEL=x, mount: /srv/x}\n  - {name: b, disk: LABEL=y, mount: /var/srv/x}",
+            (5, 37, Duplicate, "there twice", ""),
+        ),
+    ];
+    expect(rows, |text| format!("{GOOD_IMAGE}{GOOD_TREE}data-disks:\n{text}\n"));
+}

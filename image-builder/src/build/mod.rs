@@ -4,6 +4,7 @@ mod disk;
 mod esp;
 pub(crate) mod initrd;
 mod manifest;
+mod partitions;
 mod signing;
 mod sizes;
 mod updates;
@@ -109,6 +110,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
     let components = sbom::read_components(&tree)?.unwrap_or_default();
     let mut guest = guest::load(options.guest_dir, spec.updates.is_some())?;
     updates::add(spec, options.base, &tree, &mut guest.overlay)?;
+    partitions::add(spec, &mut guest.overlay)?;
     let programs = guest.digests;
 
     let step = progress.step("Making /usr hermetic");

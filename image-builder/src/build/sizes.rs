@@ -60,8 +60,14 @@ pub(super) fn layout(spec: &Spec, esp: u64, usr: u64) -> Result<Layout> {
         }
         .into());
     }
-    let var = asked(&spec.disk.var)?.unwrap_or(DEFAULT_VAR);
+    // Swap is made before /var and out of the same room.
+    let var = asked(&spec.disk.var)?.unwrap_or(DEFAULT_VAR) + swap(spec)?.unwrap_or(0);
     Ok(Layout::new(Sizes { esp, usr: slot, verity: Sizes::verity_for(slot), var }))
+}
+
+/// The size of the swap partition, if there is to be one.
+pub(super) fn swap(spec: &Spec) -> Result<Option<u64>> {
+    asked(&spec.disk.swap)
 }
 
 /// A size that the spec asks for, in bytes.

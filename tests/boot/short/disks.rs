@@ -105,3 +105,60 @@ fn a_second_disk_with_the_same_labels_is_not_touched() {
     assert_eq!(got[&boot], "6");
     assert_eq!(got[other], "5", "a partition was made on the other disk: {}", ran.text());
 }
+
+/// The default image with `more` in its spec.
+fn image_with(dir: &Path, more: &str) -> PathBuf {
+    let hello = fs_err::read_to_string(twinhull_tests::top().join("examples/hello.yaml")).unwrap();
+    let spec = dir.join("disks.yaml");
+    fs_err::write(&spec, format!("{hello}\n{more}")).unwrap();
+    run(program("image-builder").arg("build").arg(&spec).arg("--quiet").arg("--out").arg(dir)).ok();
+    dir.join("hello_1.0.0.raw")
+}
+
+#[test]
+fn swap_and_an_empty_data_disk_are_used_and_foreign_data_is_not() {
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    let image = image_with(
+        dir.path(),
+        "disk: {swap: 64M}\ndata-disks:\n\
+         - {name: store, disk: /dev/disk/by-id/virtio-store, mount: /srv/store}\n\
+         - {name: old, disk: /dev/disk/by-id/virtio-old, mount: /srv/old}\n\
+         - {name: gone, disk: /dev/disk/by-id/virtio-gone, mount: /srv/gone}\n",
+    );
+    let disk = |name: &str| dir.path().join(format!("{name}.raw"));
+    for name in ["store", "old"] {
+        fs_err::File::create(disk(name)).unwrap().set_len(256 << 20).unwrap();
+    }
+    tool("mke2fs", ["-q", "-t", "ext4", "-L", "precious", disk("old").to_str().unwrap()]).ok();
+    let before = fs_err::read(disk("old")).unwrap();
+    let mut guest = Guest::of(image).patient();
+    let overlay = guest.dir.path().join("disk.qcow2").display().to_string();
+    guest = guest.args(["--persist", &overlay]);
+    for name in ["store", "old"] {
+        let drive = format!("if=none,id={name},format=raw,file={}", disk(name).display());
+        let device = format!("virtio-blk-pci,drive={name},serial={name}");
+        guest = guest.args(["--qemu-arg", "-drive", "--qemu-arg", &drive]);
+        guest = guest.args(["--qemu-arg", "-device", "--qemu-arg", &device]);
+    }
+    let facts = "echo state=$(systemctl is-system-running --wait); echo swap=$(swapon --show=SIZE --noheadings --bytes); \
+                 echo store=$(findmnt -no FSTYPE /srv/store); echo old=$(findmnt -no FSTYPE /srv/old); \
+                 echo mine=$(cat /srv/store/mine); echo var=$(findmnt -no SOURCE /var); \
+                 echo uuid=$(blkid -o value -s UUID /dev/disk/by-partlabel/twinhull-data-store); \
+                 echo told=$(journalctl -b --no-pager | grep -c 'ext4 with the label precious'); \
+                 echo gone=$(journalctl -b --no-pager | grep -c \"virtio-gone isn't there\")";
+    let first = guest.exec(&format!("{facts}; echo kept >/srv/store/mine; sync")).ok();
+    let second = guest.exec(facts).ok();
+    let (first, second) = (values(&first.stdout), values(&second.stdout));
+    for got in [&first, &second] {
+        assert_eq!(got["state"], "running", "{got:?}");
+        assert!((60 << 20..=64 << 20).contains(&got["swap"].parse::<u64>().unwrap()), "{got:?}");
+        assert_eq!((got["store"].as_str(), got["old"].as_str()), ("ext4", ""), "{got:?}");
+        assert!(got["var"].ends_with('7'), "{got:?}");
+        assert_ne!(got["told"], "0", "{got:?}");
+        assert_ne!(got["gone"], "0", "{got:?}");
+    }
+    assert_eq!(first["mine"], "");
+    assert_eq!(second["mine"], "kept");
+    assert_eq!(first["uuid"], second["uuid"]);
+    assert!(fs_err::read(disk("old")).unwrap() == before, "the foreign disk was changed");
+}

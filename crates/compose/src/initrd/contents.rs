@@ -138,6 +138,10 @@ pub(super) const OPTIONAL_PROGRAMS: &[&str] = &[
     "/usr/lib/udev/ata_id",
 ];
 
+/// What is needed where a file of the tree says so: the file, the programs.
+pub(super) const PROGRAMS_FOR: &[(&str, &[&str])] =
+    &[("/usr/lib/repart.d/55-swap.conf", &["/usr/sbin/mkswap"])];
+
 /// Twinhull's own.
 pub(super) const OWN_PROGRAMS: &[&str] = &[
     "/usr/lib/twinhull/firstboot-agent",

@@ -43,6 +43,9 @@ pub fn make(os: &Tree, options: &Options) -> Result<Tree> {
     for program in contents::PROGRAMS {
         initrd.program(program)?;
     }
+    for (_, programs) in contents::PROGRAMS_FOR.iter().filter(|(file, _)| os.exists(file)) {
+        programs.iter().try_for_each(|program| initrd.program(program))?;
+    }
     for program in contents::OPTIONAL_PROGRAMS {
         if os.exists(program) {
             initrd.program(program)?;

@@ -48,11 +48,51 @@ pub(crate) static SPEC: &[Key] = &[
                Sizes are a number of bytes or a number with `K`, `M`, `G` or `T`, in powers of 1024.",
     },
     Key {
+        name: "data-disks",
+        aka: &["volumes", "mounts", "extra-disks"],
+        default: Value("[]"),
+        kind: Kind::Maps(DATA_DISKS),
+        docs: "A list of further disks and where they are mounted. An empty disk becomes a GPT with one ext4 partition at the \
+               first boot; one with other data is left alone, said and not mounted.",
+    },
+    Key {
         name: "updates",
         aka: &["update", "upgrade", "ota"],
         default: Derived("the machine stays at this version"),
         kind: Kind::Map(UPDATES),
         docs: "Where the machine finds newer versions of its image, and what it does then.",
+    },
+];
+
+static DATA_DISKS: &[Key] = &[
+    Key {
+        name: "name",
+        aka: &["id"],
+        default: Required,
+        kind: Kind::Text(&DATA_NAME),
+        docs: "What the disk is called. It is in the label of the partition, `twinhull-data-NAME`, by which the machine knows \
+               that the disk is its own: don't change it later.",
+    },
+    Key {
+        name: "disk",
+        aka: &["device", "source", "path", "label", "what"],
+        default: Required,
+        kind: Kind::Text(&DATA_DISK),
+        docs: "Which disk. With `LABEL=`, a file system that exists; it is mounted as it is and never formatted.",
+    },
+    Key {
+        name: "mount",
+        aka: &["mount-point", "target", "where"],
+        default: Required,
+        kind: Kind::Text(&MOUNT_POINT),
+        docs: "Where it is mounted.",
+    },
+    Key {
+        name: "foreign-data",
+        aka: &["wipe", "overwrite", "force", "existing"],
+        default: Value("keep"),
+        kind: Kind::Choice(FOREIGN_DATA),
+        docs: "What happens to a disk that has something else on it.",
     },
 ];
 
@@ -390,6 +430,14 @@ static DISK: &[Key] = &[
         kind: Kind::Size { min: 128 * M, max: 16 * T, why: "its file system needs room for its own tables" },
         docs: "Room for /var in the image file itself; on a larger disk it grows at the first boot.",
     },
+    Key {
+        name: "swap",
+        aka: &["swap-size", "swapfile"],
+        default: Derived("no swap"),
+        kind: Kind::Size { min: 16 * M, max: T, why: "it would hold next to nothing" },
+        docs: "Swap partition, made at the first boot before /var is. A machine that has a /var already, or no room for \
+               both, runs without.",
+    },
 ];
 
 static ARCHES: &[Choice] = &[
@@ -416,6 +464,15 @@ static PROFILES: &[Choice] = &[
     Choice { name: "virtio", aka: &["qemu", "kvm", "vm"], docs: "virtio only" },
     Choice { name: "cloud", aka: &["clouds", "aws", "azure", "gcp"], docs: "every cloud Twinhull knows" },
     Choice { name: "bare-metal", aka: &["metal", "baremetal", "hardware"], docs: "real machines too" },
+];
+
+static FOREIGN_DATA: &[Choice] = &[
+    Choice { name: "keep", aka: &["false", "no", "never"], docs: "it is left alone and not mounted" },
+    Choice {
+        name: "wipe",
+        aka: &["true", "yes", "always"],
+        docs: "it is lost, once; a disk that was made by a Twinhull machine is kept all the same",
+    },
 ];
 
 static THROUGH: &[Choice] = &[
@@ -547,6 +604,33 @@ static RELEASES: Text = Text {
     words: "an http or https URL without spaces, quotes, a query and a fragment",
     example: "https://updates.example/releases",
     explain: rules::releases,
+};
+
+static DATA_NAME: Text = Text {
+    noun: "a name",
+    pattern: "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+    max: 20,
+    words: "lower-case letters, digits and `-`, not at either end",
+    example: "store",
+    explain: rules::nothing,
+};
+
+static DATA_DISK: Text = Text {
+    noun: "a disk",
+    pattern: r"^(/dev/disk/by-(id|path)/[A-Za-z0-9][A-Za-z0-9:._+@=-]*|LABEL=[A-Za-z0-9][A-Za-z0-9._-]{0,35})$",
+    max: 250,
+    words: "a link in `/dev/disk/by-path` or `/dev/disk/by-id`, or `LABEL=` and the label of a file system",
+    example: "/dev/disk/by-path/pci-0000:00:06.0",
+    explain: rules::data_disk,
+};
+
+static MOUNT_POINT: Text = Text {
+    noun: "a mount point",
+    pattern: "^(/[A-Za-z0-9][A-Za-z0-9._-]*)+$",
+    max: 200,
+    words: "an absolute path of letters, digits and `._-`, without `/` at its end",
+    example: "/srv/store",
+    explain: rules::mount_point,
 };
 
 static WINDOW: Text = Text {

@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Map(&'static [Key]),
     /// A mapping with exactly one of these keys.
     OneOf(&'static [Key]),
+    /// A list of mappings with these keys.
+    Maps(&'static [Key]),
     /// One text.
     Text(&'static Text),
     /// A list of texts.
@@ -139,7 +141,7 @@ impl Kind {
         match self {
             Kind::Map(_) | Kind::OneOf(_) => "a mapping",
             Kind::Text(_) | Kind::Path(_) => "text",
-            Kind::List(..) => "a list",
+            Kind::List(..) | Kind::Maps(_) => "a list",
             Kind::Choice(_) => "a word",
             Kind::Seconds => "a whole number",
             Kind::Size { .. } => "a size",
@@ -149,7 +151,7 @@ impl Kind {
     /// The keys below it.
     pub(crate) fn keys(&self) -> &'static [Key] {
         match self {
-            Kind::Map(keys) | Kind::OneOf(keys) => keys,
+            Kind::Map(keys) | Kind::OneOf(keys) | Kind::Maps(keys) => keys,
             _ => &[],
         }
     }

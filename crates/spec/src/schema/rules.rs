@@ -112,6 +112,63 @@ pub(super) fn nothing(_: &str) -> Option<Problem> {
     None
 }
 
+pub(super) fn data_disk(text: &str) -> Option<Problem> {
+    if text.contains("/by-label/") || text.contains("/by-uuid/") || text.contains("/by-part") {
+        return Problem::with_hint(
+            "names a file system or partition, which an empty disk doesn't have",
+            "write LABEL= and the label of a file system that exists, or a link in /dev/disk/by-path",
+        );
+    }
+    let is_kernels = text.starts_with("/dev/") && !text.starts_with("/dev/disk/");
+    is_kernels.then(|| {
+        Problem::with_hint(
+            "may be another disk at the next boot",
+            "write a link in /dev/disk/by-path or by-id; `ls -l /dev/disk/by-path` shows them",
+        )
+    })?
+}
+
+/// Folders that no disk can be mounted on or below.
+const NO_MOUNT: &[(&str, &str)] = &[
+    ("/usr", "is read-only and verified"),
+    ("/bin", "is in /usr"),
+    ("/sbin", "is in /usr"),
+    ("/lib", "is in /usr"),
+    ("/lib64", "is in /usr"),
+    ("/etc", "is made anew on every boot"),
+    ("/boot", "is the boot loader's"),
+    ("/efi", "is the boot loader's"),
+    ("/dev", "is the kernel's"),
+    ("/proc", "is the kernel's"),
+    ("/sys", "is the kernel's"),
+    ("/run", "is the running system's"),
+    ("/tmp", "is the running system's"),
+    ("/home", "gets users' files before data disks are mounted"),
+    ("/root", "gets users' files before data disks are mounted"),
+    ("/var/home", "gets users' files before data disks are mounted"),
+    ("/var/roothome", "gets users' files before data disks are mounted"),
+    ("/var/log", "has the journal before data disks are mounted"),
+    ("/var/lib/twinhull", "is where the machine keeps who it is"),
+    ("/var/lib/systemd", "is in use before data disks are mounted"),
+];
+
+pub(super) fn mount_point(text: &str) -> Option<Problem> {
+    let below =
+        |place: &str| text.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if let Some((place, why)) = NO_MOUNT.iter().find(|(place, _)| below(place)) {
+        return Problem::with_hint(
+            format!("can't be a mount point: {place} {why}"),
+            "write a path below /srv, /mnt or /var/lib",
+        );
+    }
+    ["/var", "/var/lib", "/srv", "/var/srv", "/opt", "/var/opt", "/mnt"].contains(&text).then(|| {
+        Problem::with_hint(
+            "can't be a mount point: other things are in it",
+            format!("write a folder in it, such as {text}/data"),
+        )
+    })?
+}
+
 pub(super) fn window(text: &str) -> Option<Problem> {
     let length = text.rsplit(' ').next()?;
     let (hours, minutes) = match length.split_once('h') {
@@ -254,6 +311,26 @@ pub(super) fn cmdline(text: &str) -> Option<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mount_points() {
+        for (path, good) in [
+            ("/srv/data", true),
+            ("/var/lib/postgresql", true),
+            ("/data", true),
+            ("/usrlocal", true),
+            ("/mnt/a/b", true),
+            ("/usr", false),
+            ("/usr/local", false),
+            ("/srv", false),
+            ("/var", false),
+            ("/var/lib/twinhull/x", false),
+            ("/var/log", false),
+            ("/home/ann", false),
+        ] {
+            assert_eq!(mount_point(path).is_none(), good, "{path}");
+        }
+    }
 
     #[test]
     fn reserved_words_are_found_in_either_spelling() {
