@@ -29,7 +29,7 @@ oracle\t'Oracle Cloud'
 scaleway\t'Scaleway, with its service at `http://169.254.42.42`'
 vultr\t'Vultr'"
 complete -c runvm -l metadata -d 'Metadata in place of the generated ones; @MAC@ becomes the network card\'s address' -r -F
-complete -c runvm -l fault -d 'Let the metadata service fail: refuse, delay, error, truncate or garbage, with :N for the first N requests' -r
+complete -c runvm -l fault -d 'Let the metadata service fail: refuse, delay, error, truncate or garbage, with :N for the first N requests or :TIME (60s, 2m) for the time after the first one' -r
 complete -c runvm -l user-data -d 'The user data' -r -F
 complete -c runvm -l network-config -d 'The network-config of NoCloud or the network_data.json of OpenStack; @MAC@ becomes the network card\'s address' -r -F
 complete -c runvm -l hostname -d 'The host name, in the metadata or else as a credential' -r

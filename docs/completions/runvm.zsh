@@ -46,7 +46,7 @@ oracle\:"Oracle Cloud"
 scaleway\:"Scaleway, with its service at \`http\://169.254.42.42\`"
 vultr\:"Vultr"))' \
 '--metadata=[Metadata in place of the generated ones; @MAC@ becomes the network card'\''s address]:FILE:_files' \
-'--fault=[Let the metadata service fail\: refuse, delay, error, truncate or garbage, with \:N for the first N requests]:KIND[:N]:_default' \
+'--fault=[Let the metadata service fail\: refuse, delay, error, truncate or garbage, with \:N for the first N requests or \:TIME (60s, 2m) for the time after the first one]:KIND[:N|:TIME]:_default' \
 '--user-data=[The user data]:FILE:_files' \
 '--network-config=[The network-config of NoCloud or the network_data.json of OpenStack; @MAC@ becomes the network card'\''s address]:FILE:_files' \
 '--hostname=[The host name, in the metadata or else as a credential]:NAME:_default' \
