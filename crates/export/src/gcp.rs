@@ -6,8 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
-use flate2::write::DeflateEncoder;
-use flate2::{Compression, Crc};
+use flate2::{Compress, Compression, Crc, FlushCompress};
 use twinhull_sysutil::ordered;
 
 use crate::disk::{Chunk, Disk, SECTOR};
@@ -98,11 +97,20 @@ impl Piece {
     fn of(bytes: &[u8]) -> io::Result<Self> {
         let mut crc = Crc::new();
         crc.update(bytes);
-        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(bytes)?;
-        encoder.flush()?;
-        // Taken before the encoder ends its stream.
-        Ok(Piece { deflated: std::mem::take(encoder.get_mut()), crc })
+        let mut compress = Compress::new(Compression::default(), false);
+        // Room for more than there can be. A compressor that has filled its buffer has to be asked for the end again,
+        // which flate2's writers don't do.
+        let mut deflated = Vec::with_capacity(bytes.len() + bytes.len() / 8 + 1024);
+        loop {
+            let rest = bytes.get(compress.total_in() as usize..).unwrap_or_default();
+            compress.compress_vec(rest, &mut deflated, FlushCompress::Sync)?;
+            if deflated.len() < deflated.capacity() {
+                break;
+            }
+            deflated.reserve(CHUNK as usize);
+        }
+        deflated.shrink_to_fit();
+        Ok(Piece { deflated, crc })
     }
 }
 
@@ -127,6 +135,25 @@ mod tests {
         let mut got = Vec::new();
         flate2::read::GzDecoder::new(&stream[..]).read_to_end(&mut got).unwrap();
         assert!(got == parts.concat());
+    }
+
+    /// The compressor may run out of room just when the piece is to end, and forget that it was to end.
+    #[test]
+    fn pieces_end_whatever_is_in_them() {
+        for seed in [13_u32, 22, 33] {
+            let mut state = seed;
+            let mut random = |_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8 & 15
+            };
+            let bytes: Vec<u8> = (0..300_000).map(&mut random).collect();
+            let piece = Piece::of(&bytes).unwrap();
+            assert!(piece.deflated.ends_with(&[0, 0, 0xff, 0xff]), "{seed}");
+            let stream = [&piece.deflated[..], &LAST_BLOCK].concat();
+            let mut got = Vec::new();
+            flate2::read::DeflateDecoder::new(&stream[..]).read_to_end(&mut got).unwrap();
+            assert!(got == bytes, "{seed}");
+        }
     }
 
     #[test]
