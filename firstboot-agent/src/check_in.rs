@@ -125,15 +125,19 @@ fn escape(text: &str) -> String {
     text.bytes().map(byte).collect()
 }
 
-/// What has been told once, a digest a line.
+/// The digest of what user data had told last.
 const TOLD: &str = "told";
+
+/// Whether a report is still to be sent.
+fn is_news(report: &Report, store: &Store) -> bool {
+    let told = || fs_err::read_to_string(store.path(TOLD)).unwrap_or_default();
+    !report.of_user_data || told().trim() != report.digest()
+}
 
 /// Has these reports sent when the boot is complete; with none, nothing is started then.
 pub fn prepare(reports: &[Report], host: &Host<'_>, store: &Store, rooted: &Rooted) -> Result<()> {
     let path = host.path(PATH);
-    let told = fs_err::read_to_string(store.path(TOLD)).unwrap_or_default();
-    let news = |report: &&Report| !report.of_user_data || told.lines().all(|line| line != report.digest());
-    let reports: Vec<&Report> = reports.iter().filter(news).collect();
+    let reports: Vec<&Report> = reports.iter().filter(|report| is_news(report, store)).collect();
     if reports.is_empty() {
         // One of the system before a soft-reboot.
         return match fs_err::remove_file(&path) {
@@ -147,7 +151,7 @@ pub fn prepare(reports: &[Report], host: &Host<'_>, store: &Store, rooted: &Root
     rooted.link(LINK, UNIT).map_err(Error::file(ROLE, LINK))
 }
 
-/// Sends what the initrd left, each report until it arrives or `patience` is over. Whether all of them arrived.
+/// Sends what the initrd left, each report until it arrives or its `patience` is over. Whether all of them arrived.
 pub fn send(host: &Host<'_>, store: &Store, patience: Duration, console: &mut Console<'_>) -> Result<bool> {
     let path = host.path(PATH);
     let bytes = fs_err::read(&path).map_err(Error::file(ROLE, &path))?;
@@ -155,9 +159,11 @@ pub fn send(host: &Host<'_>, store: &Store, patience: Duration, console: &mut Co
         place: path.display().to_string(),
         problem: format!("these are no reports of ours: {e}"),
     })?;
-    let http = Http::new(host.clock, patience);
     let mut all = true;
-    for report in &reports {
+    // Started by hand once more, the service has told some of it before.
+    for report in reports.iter().filter(|report| is_news(report, store)) {
+        // Whoever isn't there takes no time from the others.
+        let http = Http::new(host.clock, patience);
         let mut fields = vec![("TWINHULL_WHOM", report.whom.clone())];
         if !report.of_user_data {
             fields.push(("TWINHULL_PLACE", report.url.clone()));

@@ -407,7 +407,8 @@ fn user_data_can_have_somebody_called_once() {
         assert!(body.ends_with(post), "{text}: {body}");
         let with_key = body.starts_with("pub_key_ed25519=ssh-ed25519%20AAAAC3Nza");
         assert_eq!(with_key, post.starts_with('&'), "{body}");
-        // On the next boot, there is nothing new to tell.
+        // Not again by hand, and on the next boot there is nothing new to tell.
+        assert_eq!(send(&machine), (true, String::new()));
         machine.boots();
         assert!(!machine.host.join("run/twinhull/check-in.json").exists());
     }
@@ -419,6 +420,23 @@ fn user_data_can_have_somebody_called_once() {
     let said = machine.boots();
     let (all, out) = send(&machine);
     assert!(!all && out.contains("status 403") && !format!("{said}{out}").contains("s3cret"), "{said}{out}");
+}
+
+#[test]
+fn a_platform_that_isnt_there_keeps_nobody_from_being_called() {
+    let server = Server::new();
+    server.set("/conf?format=json", &[(200, b"{\"id\": \"s-1\"}".as_slice())]);
+    server.set("/state", &[(503, b"".as_slice())]);
+    // Not at once either, so that what is left of one patience for both would not do.
+    server.set("/home", &[(503, b"".as_slice()), (200, b"")]);
+    let text = format!("#twinhull\nphone-home: {}/home\n", server.url);
+    server.set("/user_data/cloud-init", &[(200, text.as_bytes())]);
+    let options = format!("twinhull.metadata-url={} twinhull.provision-timeout=1", server.url);
+    let machine = Machine::new("scaleway", &options);
+    machine.boots();
+    let (all, out) = send(&machine);
+    assert!(!all && out.contains("<3>Scaleway could not be told"), "{out}");
+    assert!(out.contains("the URL of user data has been told"), "{out}");
 }
 
 /// What the rest of the boot gets to know.

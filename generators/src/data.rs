@@ -223,21 +223,32 @@ pub fn prepare(context: &Context, name: &str) -> Result<()> {
     if link.is_symlink() {
         fs_err::remove_file(&link)?;
     }
-    match claim(context, data)? {
-        Ok((partition, size)) => {
-            // Somebody may have made another file system; the mount finds out which.
-            let ext4 = disk::Ext4::read(&partition)?;
-            if ext4.is_some() {
-                disk::check(&partition, ext4, &data.mount)?;
-            }
-            if ext4.is_some_and(|e| e.is_smaller_than(size)) {
-                fs_err::write(context.path(&format!("/run/twinhull/grow-data-{name}")), "")?;
-            }
-            disk::link(context, &data.link(), &partition)?;
-            println!("data disk {name}: {} is {}, {} MiB", data.mount, partition.display(), size >> 20);
+    let done = match claim(context, data) {
+        Ok(Ok((partition, size))) => {
+            offer(context, data, &partition, size).map_err(|error| error.to_string())
         }
-        Err(why) => eprintln!("<4>data disk {name}: {why}; {} is not mounted", data.mount),
+        Ok(Err(why)) => Err(why),
+        // A disk that is damaged must not make a boot a bad one either.
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(why) = done {
+        eprintln!("<4>data disk {name}: {why}; {} is not mounted", data.mount);
     }
+    Ok(())
+}
+
+/// Checks the file system if it is one of ours, and lets the link of the disk lead to it.
+fn offer(context: &Context, data: &DataDisk, partition: &Path, size: u64) -> Result<()> {
+    // Somebody may have made another file system; the mount finds out which.
+    let ext4 = disk::Ext4::read(partition)?;
+    if ext4.is_some() {
+        disk::check(partition, ext4, &data.mount)?;
+    }
+    if ext4.is_some_and(|e| e.is_smaller_than(size)) {
+        fs_err::write(context.path(&format!("/run/twinhull/grow-data-{}", data.name)), "")?;
+    }
+    disk::link(context, &data.link(), partition)?;
+    println!("data disk {}: {} is {}, {} MiB", data.name, data.mount, partition.display(), size >> 20);
     Ok(())
 }
 
@@ -490,6 +501,23 @@ mod tests {
         let mark = context.path("/var/lib/twinhull/formatting-store");
         fs_err::write(&mark, format!("/dev/disk/by-path/pci-1 {}\n", 64 << 20)).unwrap();
         assert!(claim(&context, data).unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_damaged_file_system_is_said_and_not_mounted() {
+        for (damage, mounted) in [("ssv state 0", true), ("clri <2>", false)] {
+            let (_dir, context) = machine("old LABEL=old /srv/old keep\n", 64);
+            let node = context.path("/dev/vdb");
+            let mut make = Command::new("mke2fs");
+            disk::run(make.args(["-q", "-t", "ext4", "-L", "old"]).arg(&node), 0).unwrap();
+            fs_err::create_dir_all(context.path("/dev/disk/by-label")).unwrap();
+            symlink(&node, context.path("/dev/disk/by-label/old")).unwrap();
+            for request in ["ssv state 0", damage] {
+                disk::run(Command::new("debugfs").args(["-w", "-R", request]).arg(&node), 0).unwrap();
+            }
+            prepare(&context, "old").unwrap();
+            assert_eq!(context.path("/run/twinhull/dev/data-old").is_symlink(), mounted, "{damage}");
+        }
     }
 
     #[test]

@@ -109,7 +109,8 @@ fn swap(context: &Context, disk: &str) -> Result<()> {
         Some(swap) => link(context, boot::SWAP_LINK, &context.path(&partition_node(disk, swap.number))),
         None => {
             eprintln!(
-                "<4>twinhull-disk: no swap: /dev/{disk} had no room for it when /var was made, and /var can't become smaller"
+                "<4>twinhull-disk: no swap: /dev/{disk} has no partition for it, and one is made only at the first boot, in front \
+                 of /var and with room for both"
             );
             Ok(())
         }

@@ -293,6 +293,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_command_line_says_what_becomes_of_a_boot_that_isnt_provisioned() {
+        for (boot, want) in [
+            ("{}", None),
+            ("{provisioning: optional}", None),
+            ("{provisioning: required}", Some("twinhull.provision=required")),
+            ("{provisioning: strict, cmdline: [x]}", Some("twinhull.provision=strict")),
+        ] {
+            let text = format!("image: {{id: x, version: 1}}\ntree: {{dir: .}}\nboot: {boot}\n");
+            let words = cmdline(&twinhull_spec::from_str(&text).unwrap());
+            let found = words.iter().find(|word| word.starts_with("twinhull.provision"));
+            assert_eq!(found.map(String::as_str), want, "{boot}");
+        }
+    }
+
+    #[test]
     fn every_item_can_be_kept() {
         let items = |keep: &str, profile: &str| {
             let text = format!(
