@@ -46,6 +46,7 @@ complete -c runvm -l fill-disk -d 'Fill the guest\'s /var before its services st
 complete -c runvm -l network-cut -d 'Pull the guest\'s network cable out after a time, or when a line of the serial console has TEXT in it' -r
 complete -c runvm -l network-back -d 'Plug the cable in again so long after it was pulled out' -r
 complete -c runvm -l console -d 'With --exec: show the serial console on stderr'
+complete -c runvm -l tpm -d 'Give the guest a TPM 2.0, made by swtpm; with --persist its state is kept in the folder FILE.tpm'
 complete -c runvm -l no-reboot -d 'End when the guest reboots for the first time'
 complete -c runvm -l no-autologin -d 'Do not log root in on the serial console'
 complete -c runvm -l no-network -d 'Give the guest no network card'

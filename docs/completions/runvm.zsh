@@ -63,6 +63,7 @@ vultr\:"Vultr"))' \
 '--network-cut=[Pull the guest'\''s network cable out after a time, or when a line of the serial console has TEXT in it]:TIME|TEXT:_default' \
 '--network-back=[Plug the cable in again so long after it was pulled out]:TIME:_default' \
 '--console[With --exec\: show the serial console on stderr]' \
+'--tpm[Give the guest a TPM 2.0, made by swtpm; with --persist its state is kept in the folder FILE.tpm]' \
 '--no-reboot[End when the guest reboots for the first time]' \
 '--no-autologin[Do not log root in on the serial console]' \
 '--no-network[Give the guest no network card]' \

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use twinhull_disk::{table, types};
 
+use crate::encryption::{self, Encryption};
 use crate::{Context, Error, Result, boot, definitions};
 
 /// Size of an ext4 block group descriptor's worth of slack: a smaller difference isn't worth a resize.
@@ -70,12 +71,16 @@ pub fn boot_disk(context: &Context) -> Result<String> {
 pub fn repart(context: &Context) -> Result<()> {
     let disk = boot_disk(context)?;
     let node = format!("/dev/{disk}");
+    let encryption = Encryption::of(context)?;
     let mut var = settled_var(context, &disk)?;
     if var.is_none() {
         let has_var = var_partition(Path::new(&node))?.is_some();
         let mut repart = Command::new("systemd-repart");
         repart.args(["--dry-run=no", "--no-pager", "--seed=random"]);
-        repart.arg(format!("--definitions={}", definitions::folder(context, has_var)?.display()));
+        // What is there stays as it is, encrypted or not.
+        let encryption = encryption.as_ref().filter(|_| !has_var);
+        repart.arg(format!("--definitions={}", definitions::folder(context, has_var, encryption)?.display()));
+        repart.args(encryption.map(|encryption| encryption.arguments(context)).into_iter().flatten());
         run(repart.arg(&node), 0)?;
         var = var_partition(Path::new(&node))?;
     }
@@ -86,27 +91,34 @@ pub fn repart(context: &Context) -> Result<()> {
     })?;
     let partition = wait_for_partition(context, &disk, var.number)?;
     settle(context, &disk, var.number)?;
-    let ext4 = Ext4::read(&partition)?;
+    let device = encryption::file_system(context, encryption.as_ref(), &partition)?;
+    let ext4 = Ext4::read(&device)?;
     if ext4.is_some_and(|e| e.errors) {
         // Best effort: without the timer there is no deadline to stop.
         let _ = Command::new("systemctl").args(["stop", "--no-block", "twinhull-deadline.timer"]).status();
     }
-    check(&partition, ext4, "/var")?;
-    link(context, boot::VAR_LINK, &partition)?;
+    check(&device, ext4, "/var")?;
+    link(context, boot::VAR_LINK, &device)?;
     if ext4.is_some_and(|e| e.is_smaller_than(var.size)) {
         fs_err::write(context.path("/run/twinhull/grow-var"), "")?;
     }
-    println!("/var is {} on {node}, {} MiB", partition.display(), var.size >> 20);
+    println!("/var is {} on {node}, {} MiB", device.display(), var.size >> 20);
     if definitions::want_swap(context) {
-        swap(context, &disk)?;
+        swap(context, &disk, encryption.is_some())?;
     }
     Ok(())
 }
 
-/// Links the swap partition of the boot disk to [`boot::SWAP_LINK`], or says why there is none.
-fn swap(context: &Context, disk: &str) -> Result<()> {
+/// Links the swap partition of the boot disk, or what it is opened as, to [`boot::SWAP_LINK`]; or says why there is none.
+fn swap(context: &Context, disk: &str, encrypted: bool) -> Result<()> {
     match partition(&context.path(&format!("/dev/{disk}")), types::SWAP)? {
-        Some(swap) => link(context, boot::SWAP_LINK, &context.path(&partition_node(disk, swap.number))),
+        Some(swap) => {
+            let mut device = context.path(&partition_node(disk, swap.number));
+            if encrypted {
+                device = encryption::open_swap(context, &wait_for_partition(context, disk, swap.number)?)?;
+            }
+            link(context, boot::SWAP_LINK, &device)
+        }
         None => {
             eprintln!(
                 "<4>twinhull-disk: no swap: /dev/{disk} has no partition for it, and one is made only at the first boot, in front \
@@ -140,7 +152,8 @@ fn var_partition(node: &Path) -> Result<Option<table::Partition>> {
     partition(node, types::VAR)
 }
 
-/// The /var partition, if systemd-repart would leave it as it is: it holds an ext4 and reaches to the disk's end.
+/// The /var partition, if systemd-repart would leave it as it is: it holds an ext4, or is encrypted, and reaches to the disk's
+/// end.
 ///
 /// Whatever is in doubt is left to systemd-repart.
 fn settled_var(context: &Context, disk: &str) -> Result<Option<table::Partition>> {
@@ -148,7 +161,8 @@ fn settled_var(context: &Context, disk: &str) -> Result<Option<table::Partition>
     let Some(var) = var_partition(&node)? else { return Ok(None) };
     let disk_len = size(context, disk)?;
     let node = context.path(&partition_node(disk, var.number));
-    let made = node.exists() && matches!(Ext4::read(&node), Ok(Some(_)));
+    let made = node.exists()
+        && (matches!(Ext4::read(&node), Ok(Some(_))) || encryption::is_encrypted(&node).unwrap_or(false));
     let full = var.offset.saturating_add(var.size).saturating_add(GROW_THRESHOLD) >= disk_len;
     Ok((made && full).then_some(var))
 }
@@ -391,7 +405,7 @@ mod tests {
     #[test]
     fn the_swap_of_the_boot_disk_is_linked() {
         let (_dir, context) = disk_with_var(66 << 11);
-        swap(&context, "vda").unwrap();
+        swap(&context, "vda", false).unwrap();
         assert!(!context.path(boot::SWAP_LINK).exists(), "there is none");
         let path = context.path("/dev/vda");
         let mut table = table::read(&path, fs_err::File::open(&path).unwrap().file()).unwrap();
@@ -408,7 +422,7 @@ mod tests {
         table.partitions.push(swap_partition);
         let mut file = fs_err::File::options().read(true).write(true).open(&path).unwrap().into_file();
         table::write(&mut file, &table).unwrap();
-        swap(&context, "vda").unwrap();
+        swap(&context, "vda", false).unwrap();
         assert_eq!(fs_err::read_link(context.path(boot::SWAP_LINK)).unwrap(), context.path("/dev/vda2"));
     }
 

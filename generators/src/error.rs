@@ -25,6 +25,9 @@ pub enum Error {
         /// The list.
         list: &'static str,
     },
+    /// /var is encrypted and shouldn't be, or the other way round.
+    #[error("{0}")]
+    Encryption(String),
     /// A program failed.
     #[error("{program} failed with {status}")]
     Program {

@@ -8,6 +8,7 @@ pub mod data;
 mod definitions;
 pub mod disk;
 pub mod efi;
+mod encryption;
 mod error;
 pub mod provision;
 pub mod trial;

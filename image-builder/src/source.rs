@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use twinhull_disk::types::Arch;
-use twinhull_spec::{Spec, TreeSource};
+use twinhull_spec::{Encryption, Spec, TreeSource};
 use twinhull_sysutil::{atomic, digest};
 use twinhull_tree::{Tree, source};
 
@@ -106,7 +106,10 @@ pub fn open(spec: &Spec, request: &Request<'_>, progress: &Progress) -> Result<O
         }
         TreeSource::Debian(debian) => {
             let arch = crate::build::arch(spec)?;
-            let wanted = debian_request(debian, arch);
+            let mut wanted = debian_request(debian, arch);
+            if spec.disk.encryption == Encryption::MachineKey {
+                wanted.packages.extend(source::debian::TPM_PACKAGES.iter().map(|name| (*name).to_owned()));
+            }
             let (path, sha256) = cached_debian(&wanted, request, progress)?;
             let digest = Hashing::start(&path, Some(sha256))?;
             let origin = Origin { kind: "debian", sha256: None, debian: Some(wanted) };

@@ -59,6 +59,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR", help_heading = "Machine")]
     secure_boot: Option<PathBuf>,
 
+    /// Give the guest a TPM 2.0, made by swtpm; with --persist its state is kept in the folder FILE.tpm
+    #[arg(long, help_heading = "Machine")]
+    tpm: bool,
+
     /// Size of the guest's disk, at least the image's, such as 6G
     #[arg(long, value_name = "SIZE", value_parser = twinhull_sysutil::size::parse, help_heading = "Machine")]
     disk_size: Option<u64>,
@@ -186,6 +190,7 @@ impl Args {
             disk_size: self.disk_size,
             persist: self.persist,
             secure_boot: self.secure_boot,
+            tpm: self.tpm,
             extra_disks: self.extra_disk,
             serial_log: self.serial_log,
             console,

@@ -38,6 +38,7 @@ mod signals;
 mod smbios;
 mod source;
 mod streams;
+mod tpm;
 mod update_args;
 mod web;
 

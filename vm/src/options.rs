@@ -88,6 +88,8 @@ pub struct Options {
     pub persist: Option<PathBuf>,
     /// A folder with `PK.esl`, `KEK.esl` and `db.esl`: the firmware knows these keys and enforces Secure Boot.
     pub secure_boot: Option<PathBuf>,
+    /// A TPM 2.0, made by swtpm; with [`Options::persist`] its state goes to the folder `FILE.tpm`.
+    pub tpm: bool,
     /// More disks; what the guest writes to them is thrown away.
     pub extra_disks: Vec<PathBuf>,
     /// Keeps the serial console's output in this file.
@@ -162,6 +164,7 @@ impl Default for Options {
             disk_size: None,
             persist: None,
             secure_boot: None,
+            tpm: false,
             extra_disks: Vec::new(),
             serial_log: None,
             console: Console::Quiet,

@@ -73,6 +73,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) pipe: Option<String>,
     /// The words QEMU starts for a connection to the web server.
     pub(crate) web: Option<String>,
+    /// The socket of the TPM.
+    pub(crate) tpm: Option<PathBuf>,
     /// OEM strings.
     pub(crate) strings: Vec<String>,
     /// Where QEMU logs the serial console.
@@ -137,6 +139,10 @@ impl Plan<'_> {
         self.network(&mut words);
         self.console(&mut words);
         self.dmi(&mut words);
+        if let Some(socket) = &self.tpm {
+            words.with_path("-chardev", "socket,id=tpm,path=", socket, "");
+            words.add(["-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0"]);
+        }
         if options.exec.is_some() {
             exec_ports(&mut words, &self.sockets);
         }

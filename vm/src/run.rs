@@ -18,6 +18,7 @@ use crate::options::{Cloud, Options};
 use crate::pipe::{PIPE_WORD, pipe_command};
 use crate::qemu::{self, Plan};
 use crate::signals::Signals;
+use crate::tpm::{self, Tpm};
 use crate::{fill, firmware, smbios, source, web};
 
 /// Why a guest is no more.
@@ -90,6 +91,11 @@ fn start(options: &Options, signals: &Signals) -> Result<Outcome> {
     if !(overlay.reused && vars.exists()) {
         firmware.copy_vars(&vars, options.secure_boot.as_deref())?;
     }
+    let control = exec::socket_dir(dir)?;
+    let sockets = control.as_ref().map_or(dir, TempDir::path);
+    let state =
+        options.persist.as_ref().map_or_else(|| dir.join("tpm"), |_| tpm::state_beside(&overlay_path));
+    let _tpm = options.tpm.then(|| Tpm::start(&state, sockets, signals)).transpose()?;
     let cidata = pieces.disk.as_ref().map(|_| dir.join("cidata.img"));
     if let (Some(content), Some(path)) = (&pieces.disk, &cidata) {
         cloud_disk::write(content, path)?;
@@ -112,7 +118,6 @@ fn start(options: &Options, signals: &Signals) -> Result<Outcome> {
         Some(_) => Some(Channel::listen(dir, options.capture)?),
         None => None,
     };
-    let control = exec::socket_dir(dir)?;
     let accel = accel::choose(options.accel, &program, &firmware, signals)?;
     if let Some(signal) = signals.pending() {
         return Ok(ended(End::Signal(signal)));
@@ -129,12 +134,13 @@ fn start(options: &Options, signals: &Signals) -> Result<Outcome> {
         cidata,
         pipe,
         web: web_pipe,
+        tpm: options.tpm.then(|| tpm::socket(sockets)),
         strings,
         // A log of the caller's may be a pipe or a terminal, which cannot be read back.
         serial: dir.join("serial.log"),
         dir: dir.to_owned(),
         sockets: channel.as_ref().map_or(dir, Channel::dir).to_owned(),
-        control: control.as_ref().map_or(dir, TempDir::path).to_owned(),
+        control: sockets.to_owned(),
     };
     plan.write_strings()?;
     let mut outcome = attend(&plan, channel, web.as_mut(), signals)?;
@@ -170,6 +176,7 @@ pub fn dry_run(options: &Options) -> Result<String> {
             let socket = web::Server::socket(&dir.join("web"));
             format!("'{}' {PIPE_WORD} '{}'", helper.display(), socket.display())
         }),
+        tpm: options.tpm.then(|| tpm::socket(&dir)),
         strings: strings(options)?,
         serial: dir.join("serial.log"),
         sockets: dir.clone(),

@@ -59,6 +59,7 @@ const TEST: &[Need] = &[
     need("ssh-keygen", &["openssh-client"]),
     need("systemd-hwdb", &["systemd-hwe-hwdb", "udev"]),
     need("systemd-repart", &["systemd-repart", "systemd"]),
+    need("swtpm", &["swtpm"]),
     need("systemd-tmpfiles", &["systemd"]),
     need("veritysetup", &["cryptsetup-bin"]),
     need("zstd", &["zstd"]),

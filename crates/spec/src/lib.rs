@@ -25,8 +25,8 @@ use std::path::Path;
 
 pub use diagnostic::{Code, Diagnostic, Diagnostics, MAX_ITEMS, Place};
 pub use model::{
-    Boot, DataDisk, Debian, Disk, Emergency, Enroll, Filesystem, FleetLock, ForeignData, Image, Profile,
-    Provisioning, Reboot, SecureBoot, Spec, System, Through, TreeSource, Updates,
+    Boot, DataDisk, Debian, Disk, Emergency, Encryption, Enroll, Filesystem, FleetLock, ForeignData, Image,
+    Profile, Provisioning, Reboot, SecureBoot, Spec, System, Through, TreeSource, Updates,
 };
 pub use reference::{EXAMPLE, json_schema, reference_markdown};
 pub use yaml::MAX_SIZE;

@@ -302,6 +302,19 @@ pub struct Disk {
     pub var: Option<String>,
     /// Swap partition.
     pub swap: Option<String>,
+    /// Whether /var and swap are encrypted.
+    pub encryption: Encryption,
+}
+
+/// `disk.encryption:`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encryption {
+    /// They aren't.
+    #[default]
+    None,
+    /// By a key that the machine's TPM keeps or that the machine is given.
+    MachineKey,
 }
 
 /// `disk.filesystem:`

@@ -39,6 +39,7 @@ disk:
   usr: 2G
   var: 4G
   swap: 1G
+  encryption: machine-key
 
 data-disks:
   - name: store

@@ -162,3 +162,50 @@ fn swap_and_an_empty_data_disk_are_used_and_foreign_data_is_not() {
     assert_eq!(first["uuid"], second["uuid"]);
     assert!(fs_err::read(disk("old")).unwrap() == before, "the foreign disk was changed");
 }
+
+#[test]
+fn an_encrypted_var_opens_with_the_tpm_or_with_the_key() {
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    let image = image_with(dir.path(), "disk: {swap: 64M, encryption: machine-key}");
+    let overlay = dir.path().join("disk.qcow2").display().to_string();
+    let guest = || Guest::of(image.clone()).args(["--persist", &overlay]);
+    let facts = "echo state=$(systemctl is-system-running --wait); echo var=$(findmnt -no SOURCE /var); \
+                 echo mine=$(cat /var/lib/mine); echo size=$(findmnt -bno SIZE /var); \
+                 echo crypt=$(dmsetup table --target crypt | cut -d' ' -f 1,4,5 | sort | tr '\\n' ' '); \
+                 echo swap=$(swapon --show=NAME --noheadings) is=$(readlink -f /dev/mapper/twinhull-swap); \
+                 echo by=$(journalctl -qo cat -u twinhull-repart | grep 'is opened by'); \
+                 echo raw=$(blkid -po value -s TYPE /dev/vda7)";
+    let first = guest().args(["--tpm", "--credential", "twinhull.var-key=correct horse"]);
+    let first = first.exec(&format!("{facts}; echo kept >/var/lib/mine; sync")).ok();
+    let second = guest().args(["--tpm", "--disk-size", "5G"]).exec(facts).ok();
+    let key = ["--disk-size", "5G", "--credential", "twinhull.var-key=correct horse"];
+    let third = guest().args(key).exec(facts).ok();
+    for (ran, mine, least, by) in [
+        (&first, "", 900 << 20, "the TPM"),
+        (&second, "kept", 3 << 30, "the TPM"),
+        (&third, "kept", 3 << 30, "the credential twinhull.var-key"),
+    ] {
+        let got = values(&ran.stdout);
+        assert_eq!(got["state"], "running", "{}", ran.text());
+        assert_eq!(got["var"], "/dev/mapper/twinhull-var", "{got:?}");
+        let crypt = "twinhull-swap: crypt aes-xts-plain64 twinhull-var: crypt aes-xts-plain64";
+        assert_eq!((got["crypt"].as_str(), got["raw"].as_str()), (crypt, "crypto_LUKS"), "{got:?}");
+        let (swap, is) = got["swap"].split_once(" is=").unwrap();
+        assert!(swap == is && is.starts_with("/dev/dm-"), "{got:?}");
+        assert_eq!(
+            (got["mine"].as_str(), got["by"].as_str()),
+            (mine, format!("/var is opened by {by}").as_str())
+        );
+        assert!(got["size"].parse::<u64>().unwrap() > least, "{got:?}");
+    }
+    let wrong = ["--disk-size", "5G", "--no-reboot", "--credential", "twinhull.var-key=wrong"];
+    let stranger = guest().args(wrong);
+    assert_ne!(stranger.exec("true").code, 0);
+    let serial = stranger.serial();
+    for want in [
+        "the TPM isn't there, the credential twinhull.var-key doesn't open it",
+        "twinhull: the initrd failed",
+    ] {
+        assert!(serial.contains(want), "{want}: {serial}");
+    }
+}

@@ -17,6 +17,7 @@ fn line(options: &Options, change: impl FnOnce(&mut Plan<'_>)) -> String {
         cidata: None,
         pipe: None,
         web: None,
+        tpm: None,
         strings: Vec::new(),
         serial: "/t/serial".into(),
         dir: "/t".into(),
@@ -53,6 +54,13 @@ fn secure_boot_needs_smm() {
         line.contains("-machine q35,smm=on -global driver=cfi.pflash01,property=secure,value=on"),
         "{line}"
     );
+}
+
+#[test]
+fn a_tpm_is_a_socket() {
+    let line = line(&Options::default(), |plan| plan.tpm = Some("/t/tpm.sock".into()));
+    let want = "-chardev socket,id=tpm,path=/t/tpm.sock -tpmdev emulator,id=tpm0,chardev=tpm -device tpm-crb,tpmdev=tpm0";
+    assert!(line.contains(want), "{line}");
 }
 
 #[test]

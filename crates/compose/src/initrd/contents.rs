@@ -139,8 +139,24 @@ pub(super) const OPTIONAL_PROGRAMS: &[&str] = &[
 ];
 
 /// What is needed where a file of the tree says so: the file, the programs.
-pub(super) const PROGRAMS_FOR: &[(&str, &[&str])] =
-    &[("/usr/lib/repart.d/55-swap.conf", &["/usr/sbin/mkswap"])];
+pub(super) const PROGRAMS_FOR: &[(&str, &[&str])] = &[
+    ("/usr/lib/repart.d/55-swap.conf", &["/usr/sbin/mkswap"]),
+    (ENCRYPTION, &["/usr/lib/systemd/systemd-cryptsetup", "/usr/sbin/dmsetup"]),
+];
+
+/// The file that images with an encrypted /var have.
+pub(super) const ENCRYPTION: &str = "/usr/lib/twinhull/encryption";
+
+/// Kernel modules without which such an image doesn't boot.
+pub(super) const ENCRYPTION_MODULES: &[&str] = &["dm_crypt", "xts"];
+
+/// Kernel modules for it that are built in or missing elsewhere: TPMs, and processors that know AES.
+pub(super) const ENCRYPTION_DRIVERS: &[&str] =
+    &["aesni_intel", "aes_ce_blk", "algif_skcipher", "tpm_crb", "tpm_tis"];
+
+/// Libraries for it that systemd opens by name.
+pub(super) const TPM_LIBRARIES: &[&str] =
+    &["libtss2-esys.so.0", "libtss2-mu.so.0", "libtss2-rc.so.0", "libtss2-tcti-device.so.0"];
 
 /// Twinhull's own.
 pub(super) const OWN_PROGRAMS: &[&str] = &[

@@ -118,6 +118,11 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
+    /// The path of a library by its name.
+    pub(super) fn library(&self, name: &str) -> Result<Option<String>> {
+        self.find(name, "", &[])
+    }
+
     fn find(&self, name: &str, needed_by: &str, run_path: &[String]) -> Result<Option<String>> {
         let origin = needed_by.rsplit_once('/').map_or("", |(dir, _)| dir);
         let own = run_path.iter().map(|dir| dir.replace("$ORIGIN", origin).replace("${ORIGIN}", origin));

@@ -54,6 +54,9 @@ pub fn make(os: &Tree, options: &Options) -> Result<Tree> {
     for library in initrd.elf.dlopen_libraries(contents::DLOPEN_FEATURES)? {
         initrd.copy(&library)?;
     }
+    if os.exists(contents::ENCRYPTION) {
+        initrd.encryption()?;
+    }
     for path in contents::FILES {
         initrd.copy(path)?;
     }
@@ -112,6 +115,20 @@ impl Initrd<'_> {
         self.copy(path)?;
         for library in self.elf.closure(path)? {
             self.copy(&library)?;
+        }
+        Ok(())
+    }
+
+    /// What says that /var is encrypted, and what systemd talks to a TPM with.
+    fn encryption(&mut self) -> Result<()> {
+        self.copy(contents::ENCRYPTION)?;
+        for name in contents::TPM_LIBRARIES {
+            let path = self.elf.library(name)?.ok_or_else(|| Error::Lacks {
+                what: "library for the TPM, which `disk.encryption` needs",
+                path: (*name).to_owned(),
+                advice: "add the packages that have the libraries tss2-esys, tss2-mu, tss2-rc and tss2-tcti-device".into(),
+            })?;
+            self.program(&path)?;
         }
         Ok(())
     }

@@ -20,10 +20,13 @@ pub(super) fn add(os: &Tree, initrd: &mut Tree, options: &Options) -> Result<()>
     let required = contents::REQUIRED_MODULES.iter().chain([&options.filesystem]);
     let mut names: Vec<String> = required.map(|n| (*n).to_owned()).collect();
     names.extend(options.extra_modules.iter().cloned());
+    let mut drivers = options.profile.drivers();
+    if os.exists(contents::ENCRYPTION) {
+        names.extend(contents::ENCRYPTION_MODULES.iter().map(|n| (*n).to_owned()));
+        drivers.extend(contents::ENCRYPTION_DRIVERS);
+    }
     // A driver that this kernel doesn't have is no error, an unknown name in the spec is.
-    names.extend(
-        options.profile.drivers().into_iter().filter(|n| db.closure(&[n]).is_ok()).map(str::to_owned),
-    );
+    names.extend(drivers.into_iter().filter(|n| db.closure(&[n]).is_ok()).map(str::to_owned));
     let paths = db.closure(&names)?;
     let dir = db.directory();
     let unpack = |path: &String| -> Result<_> {

@@ -438,6 +438,14 @@ static DISK: &[Key] = &[
         docs: "Swap partition, made at the first boot before /var is. A machine that has a /var already, or no room for \
                both, runs without.",
     },
+    Key {
+        name: "encryption",
+        aka: &["encrypt", "encrypted", "luks"],
+        default: Value("none"),
+        kind: Kind::Choice(ENCRYPTIONS),
+        docs: "Whether /var and swap are encrypted, with LUKS2. It is for machines installed with it: one that has an \
+               unencrypted /var doesn't boot a version that wants it encrypted.",
+    },
 ];
 
 static ARCHES: &[Choice] = &[
@@ -448,6 +456,15 @@ static ARCHES: &[Choice] = &[
 static FILESYSTEMS: &[Choice] = &[
     Choice { name: "erofs", aka: &[], docs: "small, compressed, made for reading" },
     Choice { name: "ext4", aka: &["ext3", "ext2"], docs: "every kernel and tool reads it" },
+];
+
+static ENCRYPTIONS: &[Choice] = &[
+    Choice { name: "none", aka: &["false", "no", "off"], docs: "they are not" },
+    Choice {
+        name: "machine-key",
+        aka: &["true", "yes", "on", "tpm2", "tpm", "var"],
+        docs: "the machine's TPM 2.0 keeps the key if there is one, and the credential `twinhull.var-key` is one if the machine gets it",
+    },
 ];
 
 static CLUSTERS: &[Choice] = &[

@@ -37,6 +37,10 @@ pub const BASE_PACKAGES: &[&str] = &[
     "ca-certificates",
 ];
 
+/// Packages for a machine whose TPM keeps a key: what systemd opens by itself. Later suites have them under longer names and
+/// provide these.
+pub const TPM_PACKAGES: &[&str] = &["libtss2-esys-3.0.2-0", "libtss2-rc0", "libtss2-tcti-device0"];
+
 /// What determines a Debian tree.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Request {
