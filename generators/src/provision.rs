@@ -20,6 +20,9 @@ pub struct Platform {
     advertisements: bool,
 }
 
+/// What asks VMware's hypervisor; only images with open-vm-tools have it.
+const VMWARE_TOOL: &str = "/usr/bin/vmware-rpctool";
+
 const OPENSTACK: &[&str] = &["OpenStack Nova", "OpenStack Compute"];
 
 /// All clouds. The first one that matches is it; no machine matches two.
@@ -100,6 +103,7 @@ pub fn detect(context: &Context) -> Source {
         Some("matchbox") => return from_matchbox(),
         Some("credentials") => return Source::offline("credentials"),
         Some("local" | "nocloud" | "config-drive") => return Source::offline("local"),
+        Some("vmware") => return Source::offline("vmware"),
         Some("off" | "none") => return Source::offline("off"),
         Some(word) if word.starts_with("file:/") => return Source::offline(word),
         Some(word) => {
@@ -131,6 +135,9 @@ pub fn detect(context: &Context) -> Source {
     }
     if seeds().any(has_seed) {
         return nocloud();
+    }
+    if dmi(context, "sys_vendor").starts_with("VMware") && context.path(VMWARE_TOOL).exists() {
+        return Source::offline("vmware");
     }
     Source::offline("local")
 }
@@ -274,6 +281,24 @@ mod tests {
             fs_err::create_dir_all(&folder).unwrap();
             fs_err::write(folder.join("twinhull.user-data"), "#twinhull\n").unwrap();
             assert_eq!(detect(&context).word, want);
+        }
+    }
+
+    #[test]
+    fn vmware_is_asked_by_its_tool() {
+        for (vendor, tool, cmdline, want) in [
+            ("VMware, Inc.", true, "", "vmware"),
+            ("VMware, Inc.", false, "", "local"),
+            ("QEMU", true, "", "local"),
+            ("QEMU", true, "twinhull.source=vmware", "vmware"),
+            ("VMware, Inc.", true, "ds=nocloud;s=http://10.0.0.2/", "nocloud-net"),
+        ] {
+            let (_dir, context) = context(&[("sys_vendor", vendor)], cmdline);
+            if tool {
+                fs_err::create_dir_all(context.path("/usr/bin")).unwrap();
+                fs_err::write(context.path(VMWARE_TOOL), "").unwrap();
+            }
+            assert_eq!(detect(&context).word, want, "{vendor} {tool} {cmdline}");
         }
     }
 

@@ -17,6 +17,7 @@ pub mod nocloud;
 pub mod openstack;
 pub mod oracle;
 pub mod scaleway;
+pub mod vmware;
 pub mod vultr;
 
 use std::path::Path;
@@ -190,6 +191,8 @@ pub fn look(host: &Host<'_>, root: &Path, known: bool, console: &mut Console<'_>
         "matchbox" => matchbox::fetch(host, &http()).map(Some),
         "credentials" => nocloud::from_credentials(host).map(Some),
         "local" => local(host),
+        // Nothing in the hypervisor leaves the usual media.
+        "vmware" => vmware::fetch(host)?.map_or_else(|| local(host), |found| Ok(Some(found))),
         "off" => Ok(None),
         word => {
             let Some(platform) = PLATFORMS.iter().find(|p| p.name == word) else {

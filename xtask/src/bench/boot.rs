@@ -59,9 +59,20 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
 
 /// Boots `image` with further arguments of runvm and returns the seconds that count.
 pub(super) fn boot(bin: &Path, image: &Path, persist: Option<&Path>, more: &[&str]) -> Result<f64> {
+    span(PROBE, bin, image, persist, more)
+}
+
+/// As [`boot`], between the two moments that `probe` prints in microseconds.
+pub(super) fn span(
+    probe: &str,
+    bin: &Path,
+    image: &Path,
+    persist: Option<&Path>,
+    more: &[&str],
+) -> Result<f64> {
     let mut cmd = Cmd::new(bin.join("runvm"))
         .arg(image)
-        .args(["--accel", "tcg", "--timeout", "600", "--exec", PROBE])
+        .args(["--accel", "tcg", "--timeout", "600", "--exec", probe])
         .args(more);
     if let Some(overlay) = persist {
         cmd = cmd.arg("--persist").arg(overlay);

@@ -129,6 +129,7 @@ pub(super) const OPTIONAL_PROGRAMS: &[&str] = &[
     "/usr/bin/dmesg",
     "/usr/bin/ls",
     "/usr/bin/networkctl",
+    "/usr/bin/vmware-rpctool",
     "/usr/lib/systemd/systemd-sulogin-shell",
     "/usr/sbin/blkid",
     "/usr/sbin/dmsetup",
