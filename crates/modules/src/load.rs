@@ -196,12 +196,8 @@ impl Loader<'_> {
         };
         let (default, example) = (value("default"), value("example"));
         let optional = fields.bool(&mut self.report, "optional");
-        if default.is_none()
-            && !optional
-            && example.is_none()
-            && !kind.refers()
-            && fields.get("example").is_none()
-        {
+        let shown = ["default", "example"].iter().any(|name| fields.get(name).is_some());
+        if !shown && !optional && !kind.refers() {
             self.report
                 .add(Code::MissingKey, &entry.key.span, path, format!("{path}: needs an `example`"))
                 .hint("a parameter that everybody has to set shows how");

@@ -27,10 +27,10 @@ pub use model::{
     Profile, Provisioning, Reboot, SecureBoot, Spec, System, Target, Through, TreeSource, Updates,
 };
 pub use reference::{EXAMPLE, json_schema, reference_markdown};
+pub use twinhull_modules::Output;
 pub use twinhull_source::diagnostic::{Code, Diagnostic, Diagnostics, MAX_ITEMS, Place};
 pub use twinhull_source::yaml::MAX_SIZE;
 
-use twinhull_modules::Output;
 use twinhull_source::diagnostic::Report;
 
 /// Reads a spec, without looking for the files it names.
