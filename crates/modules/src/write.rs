@@ -25,8 +25,8 @@ pub(crate) struct Writer {
     ports: HashMap<u16, Claim>,
     /// Lines of shared fragments, by folder and by what each line is about.
     lines: BTreeMap<&'static str, BTreeMap<String, (String, Origin, Claim)>>,
-    /// Health checks.
-    checks: BTreeSet<String>,
+    /// Health checks by the units they are about.
+    checks: BTreeMap<String, String>,
 }
 
 impl Writer {
@@ -36,7 +36,7 @@ impl Writer {
             files: HashMap::new(),
             ports: HashMap::new(),
             lines: BTreeMap::new(),
-            checks: BTreeSet::new(),
+            checks: BTreeMap::new(),
         }
     }
 
@@ -215,7 +215,7 @@ impl Writer {
             Ok(unit) => {
                 let path = format!("{UNITS}/{name}");
                 if self.file(instance, &path, 0o644, unit, None, written.line, report) {
-                    self.checks.insert(name);
+                    self.checks.insert(main.to_owned(), name);
                 }
             }
             Err(problem) => fault(instance, written.line, &problem, report),
@@ -324,9 +324,13 @@ impl Writer {
         for (target, units) in &self.output.wants {
             self.output.files.insert(format!("{UNITS}/{target}.d/{SHARED}"), drop_in("Wants", units));
         }
-        if !self.checks.is_empty() {
+        // A check would start what it is about.
+        let wanted = |unit: &String| self.output.wants.values().any(|units| units.contains(unit));
+        let checks: BTreeSet<String> =
+            self.checks.iter().filter(|(main, _)| wanted(main)).map(|(_, check)| check.clone()).collect();
+        if !checks.is_empty() {
             let path = format!("{UNITS}/boot-complete.target.d/50-health.conf");
-            self.output.files.insert(path, drop_in("Requires", &self.checks));
+            self.output.files.insert(path, drop_in("Requires", &checks));
         }
         let key = |need: &Need| (need.command.clone(), need.service.clone());
         self.output.needs.sort_by_key(key);

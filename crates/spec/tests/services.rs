@@ -265,6 +265,19 @@ fn several_services_make_one_server() {
 }
 
 #[test]
+fn targets_say_what_starts() {
+    let spec = good(&format!(
+        "{WEB}  a: {{template: app.service, command: [x], health: [y]}}\ntargets: {{multi-user: {{wants: [a]}}}}\n"
+    ));
+    let content = |path: &str| spec.services.files[path].content.as_str();
+    let wants = content("/usr/lib/systemd/system/multi-user.target.d/50-services.conf");
+    assert_eq!(wants, "[Unit]\nWants=a.service\n");
+    // The check of what doesn't start would start it.
+    let health = content("/usr/lib/systemd/system/boot-complete.target.d/50-health.conf");
+    assert_eq!(health, "[Unit]\nRequires=a-health.service\n");
+}
+
+#[test]
 fn nothing_is_there_that_no_service_asks_for() {
     assert_eq!(good("").services, twinhull_modules::Output::default());
 }
