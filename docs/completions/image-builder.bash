@@ -31,6 +31,12 @@ _image__builder() {
             image__builder,diff)
                 cmd="image__builder__subcmd__diff"
                 ;;
+            image__builder,explain)
+                cmd="image__builder__subcmd__explain"
+                ;;
+            image__builder,graph)
+                cmd="image__builder__subcmd__graph"
+                ;;
             image__builder,help)
                 cmd="image__builder__subcmd__help"
                 ;;
@@ -40,11 +46,17 @@ _image__builder() {
             image__builder,keygen)
                 cmd="image__builder__subcmd__keygen"
                 ;;
+            image__builder,modules)
+                cmd="image__builder__subcmd__modules"
+                ;;
             image__builder,promote)
                 cmd="image__builder__subcmd__promote"
                 ;;
             image__builder,release)
                 cmd="image__builder__subcmd__release"
+                ;;
+            image__builder,render)
+                cmd="image__builder__subcmd__render"
                 ;;
             image__builder,rotate-keys)
                 cmd="image__builder__subcmd__rotate__subcmd__keys"
@@ -55,6 +67,9 @@ _image__builder() {
             image__builder,schema)
                 cmd="image__builder__subcmd__schema"
                 ;;
+            image__builder,search)
+                cmd="image__builder__subcmd__search"
+                ;;
             image__builder,secure-boot)
                 cmd="image__builder__subcmd__secure__subcmd__boot"
                 ;;
@@ -63,6 +78,9 @@ _image__builder() {
                 ;;
             image__builder,verify-release)
                 cmd="image__builder__subcmd__verify__subcmd__release"
+                ;;
+            image__builder,why)
+                cmd="image__builder__subcmd__why"
                 ;;
             image__builder__subcmd__help,build)
                 cmd="image__builder__subcmd__help__subcmd__build"
@@ -79,6 +97,12 @@ _image__builder() {
             image__builder__subcmd__help,diff)
                 cmd="image__builder__subcmd__help__subcmd__diff"
                 ;;
+            image__builder__subcmd__help,explain)
+                cmd="image__builder__subcmd__help__subcmd__explain"
+                ;;
+            image__builder__subcmd__help,graph)
+                cmd="image__builder__subcmd__help__subcmd__graph"
+                ;;
             image__builder__subcmd__help,help)
                 cmd="image__builder__subcmd__help__subcmd__help"
                 ;;
@@ -88,11 +112,17 @@ _image__builder() {
             image__builder__subcmd__help,keygen)
                 cmd="image__builder__subcmd__help__subcmd__keygen"
                 ;;
+            image__builder__subcmd__help,modules)
+                cmd="image__builder__subcmd__help__subcmd__modules"
+                ;;
             image__builder__subcmd__help,promote)
                 cmd="image__builder__subcmd__help__subcmd__promote"
                 ;;
             image__builder__subcmd__help,release)
                 cmd="image__builder__subcmd__help__subcmd__release"
+                ;;
+            image__builder__subcmd__help,render)
+                cmd="image__builder__subcmd__help__subcmd__render"
                 ;;
             image__builder__subcmd__help,rotate-keys)
                 cmd="image__builder__subcmd__help__subcmd__rotate__subcmd__keys"
@@ -103,6 +133,9 @@ _image__builder() {
             image__builder__subcmd__help,schema)
                 cmd="image__builder__subcmd__help__subcmd__schema"
                 ;;
+            image__builder__subcmd__help,search)
+                cmd="image__builder__subcmd__help__subcmd__search"
+                ;;
             image__builder__subcmd__help,secure-boot)
                 cmd="image__builder__subcmd__help__subcmd__secure__subcmd__boot"
                 ;;
@@ -111,6 +144,9 @@ _image__builder() {
                 ;;
             image__builder__subcmd__help,verify-release)
                 cmd="image__builder__subcmd__help__subcmd__verify__subcmd__release"
+                ;;
+            image__builder__subcmd__help,why)
+                cmd="image__builder__subcmd__help__subcmd__why"
                 ;;
             image__builder__subcmd__help__subcmd__secure__subcmd__boot,attach)
                 cmd="image__builder__subcmd__help__subcmd__secure__subcmd__boot__subcmd__attach"
@@ -161,7 +197,7 @@ _image__builder() {
 
     case "${cmd}" in
         image__builder)
-            opts="-h -V --help --version check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help"
+            opts="-h -V --help --version check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -272,8 +308,36 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__explain)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__graph)
+            opts="-h --dot --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__help)
-            opts="check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema completions help"
+            opts="check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -356,6 +420,34 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__help__subcmd__explain)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__graph)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -398,6 +490,20 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__help__subcmd__modules)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__help__subcmd__promote)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -413,6 +519,20 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__render)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -455,6 +575,20 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help__subcmd__schema)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__search)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -566,6 +700,20 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__help__subcmd__why)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__inspect)
             opts="-h --json --size --svg --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -607,6 +755,20 @@ _image__builder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__modules)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -682,6 +844,20 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__render)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__rotate__subcmd__keys)
             opts="-q -h --add --remove --threshold --expires --key --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -731,6 +907,20 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__schema)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__search)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -983,6 +1173,20 @@ _image__builder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__why)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

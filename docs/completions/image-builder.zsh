@@ -33,7 +33,7 @@ _arguments "${_arguments_options[@]}" : \
 '--json[Print the result as JSON on standard output]' \
 '-h[Print help]' \
 '--help[Print help]' \
-':spec -- The spec file:_files' \
+':spec -- The spec file, or the folder of a module:_files' \
 && ret=0
 ;;
 (build)
@@ -287,6 +287,53 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 && ret=0
 ;;
+(modules)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print them with all parameters as JSON]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':name -- MODULE, MODULE.TEMPLATE or MODULE.TEMPLATE.PARAMETER; or the folder of a module:_default' \
+&& ret=0
+;;
+(search)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::words -- Words that must all occur in a name or in what it means:_default' \
+&& ret=0
+;;
+(render)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print files, ports, needed commands and what targets want as JSON]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':spec -- The spec file:_files' \
+'::path -- Only this file, as it would be in the image:_default' \
+&& ret=0
+;;
+(why)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print the services and where they come from as JSON]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':spec -- The spec file:_files' \
+':path -- A file of the image:_default' \
+&& ret=0
+;;
+(graph)
+_arguments "${_arguments_options[@]}" : \
+'--dot[Print it for Graphviz]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':spec -- The spec file:_files' \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -390,6 +437,30 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(modules)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(search)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(render)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(why)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(graph)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -410,7 +481,7 @@ esac
 (( $+functions[_image-builder_commands] )) ||
 _image-builder_commands() {
     local commands; commands=(
-'check:Check a spec and show every mistake in it' \
+'check:Check a spec or a module and show every mistake in it' \
 'build:Build a disk image' \
 'inspect:Show what a disk image holds and check its hashes' \
 'convert:Write a disk image in the format of a cloud or hypervisor' \
@@ -424,6 +495,12 @@ _image-builder_commands() {
 'rotate-keys:Add, remove or renew keys that sign updates' \
 'verify-release:Check a release folder as a machine would, and every file in it' \
 'schema:Print the JSON Schema of specs, for editors' \
+'modules:List the modules that come with image-builder, and their templates' \
+'explain:Say what a module, template or parameter means' \
+'search:Find templates and parameters by what they are for' \
+'render:Print the files that the services of a spec become' \
+'why:Say which services a file of the image comes from' \
+'graph:Print services with what they refer to and what wants them' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -454,10 +531,20 @@ _image-builder__subcmd__diff_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder diff commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__explain_commands] )) ||
+_image-builder__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder explain commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__graph_commands] )) ||
+_image-builder__subcmd__graph_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder graph commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__help_commands] )) ||
 _image-builder__subcmd__help_commands() {
     local commands; commands=(
-'check:Check a spec and show every mistake in it' \
+'check:Check a spec or a module and show every mistake in it' \
 'build:Build a disk image' \
 'inspect:Show what a disk image holds and check its hashes' \
 'convert:Write a disk image in the format of a cloud or hypervisor' \
@@ -471,6 +558,12 @@ _image-builder__subcmd__help_commands() {
 'rotate-keys:Add, remove or renew keys that sign updates' \
 'verify-release:Check a release folder as a machine would, and every file in it' \
 'schema:Print the JSON Schema of specs, for editors' \
+'modules:List the modules that come with image-builder, and their templates' \
+'explain:Say what a module, template or parameter means' \
+'search:Find templates and parameters by what they are for' \
+'render:Print the files that the services of a spec become' \
+'why:Say which services a file of the image comes from' \
+'graph:Print services with what they refer to and what wants them' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -501,6 +594,16 @@ _image-builder__subcmd__help__subcmd__diff_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help diff commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__help__subcmd__explain_commands] )) ||
+_image-builder__subcmd__help__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help explain commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__graph_commands] )) ||
+_image-builder__subcmd__help__subcmd__graph_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help graph commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__help__subcmd__help_commands] )) ||
 _image-builder__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
@@ -516,6 +619,11 @@ _image-builder__subcmd__help__subcmd__keygen_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help keygen commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__help__subcmd__modules_commands] )) ||
+_image-builder__subcmd__help__subcmd__modules_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help modules commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__help__subcmd__promote_commands] )) ||
 _image-builder__subcmd__help__subcmd__promote_commands() {
     local commands; commands=()
@@ -525,6 +633,11 @@ _image-builder__subcmd__help__subcmd__promote_commands() {
 _image-builder__subcmd__help__subcmd__release_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help release commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__render_commands] )) ||
+_image-builder__subcmd__help__subcmd__render_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help render commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__help__subcmd__rotate-keys_commands] )) ||
 _image-builder__subcmd__help__subcmd__rotate-keys_commands() {
@@ -540,6 +653,11 @@ _image-builder__subcmd__help__subcmd__sbom_commands() {
 _image-builder__subcmd__help__subcmd__schema_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help schema commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__search_commands] )) ||
+_image-builder__subcmd__help__subcmd__search_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help search commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__help__subcmd__secure-boot_commands] )) ||
 _image-builder__subcmd__help__subcmd__secure-boot_commands() {
@@ -581,6 +699,11 @@ _image-builder__subcmd__help__subcmd__verify-release_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help verify-release commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__help__subcmd__why_commands] )) ||
+_image-builder__subcmd__help__subcmd__why_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help why commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__inspect_commands] )) ||
 _image-builder__subcmd__inspect_commands() {
     local commands; commands=()
@@ -591,6 +714,11 @@ _image-builder__subcmd__keygen_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder keygen commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__modules_commands] )) ||
+_image-builder__subcmd__modules_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder modules commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__promote_commands] )) ||
 _image-builder__subcmd__promote_commands() {
     local commands; commands=()
@@ -600,6 +728,11 @@ _image-builder__subcmd__promote_commands() {
 _image-builder__subcmd__release_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder release commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__render_commands] )) ||
+_image-builder__subcmd__render_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder render commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__rotate-keys_commands] )) ||
 _image-builder__subcmd__rotate-keys_commands() {
@@ -615,6 +748,11 @@ _image-builder__subcmd__sbom_commands() {
 _image-builder__subcmd__schema_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder schema commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__search_commands] )) ||
+_image-builder__subcmd__search_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder search commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__secure-boot_commands] )) ||
 _image-builder__subcmd__secure-boot_commands() {
@@ -692,6 +830,11 @@ _image-builder__subcmd__sign_commands() {
 _image-builder__subcmd__verify-release_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder verify-release commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__why_commands] )) ||
+_image-builder__subcmd__why_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder why commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_image-builder" ]; then

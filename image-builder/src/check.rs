@@ -9,7 +9,7 @@ use serde_json::json;
 use twinhull_spec::{Diagnostics, Spec};
 
 /// Exit code for a spec with mistakes.
-const MISTAKES: u8 = 2;
+pub(crate) const MISTAKES: u8 = 2;
 
 /// Checks the spec in the file `spec` and says on standard output that it is good, or shows its mistakes: on
 /// standard error, with `json` on standard output.
@@ -64,7 +64,7 @@ fn read(spec: &Path) -> Result<(Result<Spec, Diagnostics>, String)> {
     Ok((result, String::from_utf8(bytes).unwrap_or_default()))
 }
 
-fn show(found: &Diagnostics) -> Result<()> {
+pub(crate) fn show(found: &Diagnostics) -> Result<()> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let stderr = std::io::stderr();
     let color = !no_color && stderr.is_terminal();

@@ -12,7 +12,8 @@ use twinhull_sysutil::size;
 use crate::kept::Kept;
 use crate::progress::Progress;
 use crate::{
-    build, check, convert, diff, explain, inspect, release, reproduce, sbom, secure_boot, source, usage,
+    build, check, convert, diff, explain, inspect, modules, release, reproduce, sbom, secure_boot, source,
+    usage,
 };
 
 /// The program's arguments.
@@ -36,7 +37,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a spec and show every mistake in it
+    /// Check a spec or a module and show every mistake in it
     Check(CheckArgs),
     /// Build a disk image
     Build(BuildArgs),
@@ -64,6 +65,18 @@ enum Command {
     VerifyRelease(release::VerifyArgs),
     /// Print the JSON Schema of specs, for editors
     Schema,
+    /// List the modules that come with image-builder, and their templates
+    Modules(modules::ModulesArgs),
+    /// Say what a module, template or parameter means
+    Explain(modules::ExplainArgs),
+    /// Find templates and parameters by what they are for
+    Search(modules::SearchArgs),
+    /// Print the files that the services of a spec become
+    Render(modules::RenderArgs),
+    /// Say which services a file of the image comes from
+    Why(modules::WhyArgs),
+    /// Print services with what they refer to and what wants them
+    Graph(modules::GraphArgs),
     /// Print a shell completion script
     #[command(hide = true)]
     Completions {
@@ -74,7 +87,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct CheckArgs {
-    /// The spec file
+    /// The spec file, or the folder of a module
     spec: PathBuf,
     /// Print the result as JSON on standard output
     #[arg(long)]
@@ -233,6 +246,13 @@ fn clean_up_on_signals() -> Result<()> {
 /// Parses the arguments, runs the command, and says what went wrong.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Check(args) if args.spec.is_dir() => modules::check_folder(&args.spec, args.json),
+        Command::Modules(args) => modules::list(&args),
+        Command::Explain(args) => modules::explain(&args),
+        Command::Search(args) => modules::search(&args),
+        Command::Render(args) => modules::render(&args),
+        Command::Why(args) => modules::why(&args),
+        Command::Graph(args) => modules::graph(&args),
         Command::Check(args) => check::run(&args.spec, args.json),
         Command::Build(args) => build_image(&args),
         Command::Inspect(args) => inspect_image(&args),

@@ -11,6 +11,7 @@ mod guest;
 mod image;
 pub mod inspect;
 pub mod kept;
+mod modules;
 mod packages;
 mod progress;
 mod release;

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::diagnostic::{Code, Report, quoted};
 use crate::schema::keys::{CMDLINE_MAX, is_hostname};
-use crate::yaml::{Content, Node};
+use twinhull_source::diagnostic::{Code, Report, quoted};
+use twinhull_source::yaml::{Content, Node};
 
 /// UTF-16 units of a GPT label.
 const LABEL_MAX: usize = 36;

@@ -13,25 +13,25 @@
 //! ```
 
 mod cross;
-mod diagnostic;
 mod model;
 mod reference;
 mod schema;
+mod services;
 mod suggest;
 mod validate;
-mod yaml;
 
 use std::path::Path;
 
-pub use diagnostic::{Code, Diagnostic, Diagnostics, MAX_ITEMS, Place};
 pub use model::{
     Boot, DataDisk, Debian, Disk, Emergency, Encryption, Enroll, Filesystem, FleetLock, ForeignData, Image,
-    Profile, Provisioning, Reboot, SecureBoot, Spec, System, Through, TreeSource, Updates,
+    Profile, Provisioning, Reboot, SecureBoot, Spec, System, Target, Through, TreeSource, Updates,
 };
 pub use reference::{EXAMPLE, json_schema, reference_markdown};
-pub use yaml::MAX_SIZE;
+pub use twinhull_modules::Output;
+pub use twinhull_source::diagnostic::{Code, Diagnostic, Diagnostics, MAX_ITEMS, Place};
+pub use twinhull_source::yaml::MAX_SIZE;
 
-use diagnostic::Report;
+use twinhull_source::diagnostic::Report;
 
 /// Reads a spec, without looking for the files it names.
 pub fn from_str(text: &str) -> Result<Spec, Diagnostics> {
@@ -44,15 +44,20 @@ pub fn parse(name: &str, text: &str, base: Option<&Path>) -> Result<Spec, Diagno
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     too_large(name, text.len())?;
     let mut report = Report::new(text);
-    let document = yaml::read(text, &mut report);
+    let document = twinhull_source::yaml::read(text, &mut report);
     let value = validate::check(&document, base, &mut report);
     if let Some(root) = &document.root {
         cross::check(root, &value, &mut report);
     }
+    let output = match &document.root {
+        Some(root) if document.complete => services::plan(root, base, &mut report),
+        _ => Output::default(),
+    };
     if !report.is_empty() {
         return Err(report.finish(name));
     }
-    serde_json::from_value(value).map_err(|error| {
+    let spec = serde_json::from_value(value).map(|spec| Spec { services: output, ..spec });
+    spec.map_err(|error| {
         report
             .add(Code::Internal, &(0..0), "", format!("the spec was checked but can't be used: {error}"))
             .hint("please report this with the spec");

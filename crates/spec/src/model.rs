@@ -1,6 +1,9 @@
 //! The spec as types. Defaults are here; what they mean is in docs/reference/spec.md.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use twinhull_modules::Output;
 
 /// A whole spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,11 +22,29 @@ pub struct Spec {
     /// How the disk is laid out.
     #[serde(default)]
     pub disk: Disk,
+    /// Built-in modules by name, others by their folders.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// What the services become: files, units, needed commands. The checks work it out.
+    #[serde(default, skip_deserializing)]
+    pub services: Output,
+    /// What targets want, by their names; without any, multi-user.target wants every service.
+    #[serde(default)]
+    pub targets: BTreeMap<String, Target>,
     /// Further disks.
     #[serde(default)]
     pub data_disks: Vec<DataDisk>,
     /// Where newer versions come from; without it, from nowhere.
     pub updates: Option<Updates>,
+}
+
+/// A value of `targets:`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Target {
+    /// Names of services.
+    #[serde(default)]
+    pub wants: Vec<String>,
 }
 
 /// An item of `data-disks:`

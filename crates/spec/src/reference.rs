@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::diagnostic::{Code, MAX_ITEMS};
 use crate::schema::keys::SPEC;
 use crate::schema::{Choice, Default, Key, Kind, PathKind, Repeat, Text};
 use crate::validate::{SIZE_PATTERN, short_size};
+use twinhull_source::diagnostic::{Code, MAX_ITEMS};
 
 /// A spec that uses every key of the Debian source.
 pub const EXAMPLE: &str = "\
@@ -40,6 +40,18 @@ disk:
   var: 4G
   swap: 1G
   encryption: machine-key
+
+modules: [app]
+
+services:
+  bots:
+    template: app.service
+    command: [/usr/bin/tgbots]
+    network: true
+
+targets:
+  multi-user:
+    wants: [bots]
 
 data-disks:
   - name: store
@@ -136,6 +148,8 @@ fn value(kind: &Kind, path: &str, name: &str) -> String {
     match kind {
         Kind::Map(_) | Kind::OneOf(_) => format!("mapping, see [`{path}.{name}`](#{path}{name})"),
         Kind::Maps(_) => format!("list of mappings, see [`{path}.{name}`](#{path}{name})"),
+        Kind::Named(text, _) => format!("mapping from names to mappings; each name {}", text_words(text)),
+        Kind::Services => "mapping, see [Modules](modules.md)".into(),
         Kind::Text(text) => text_words(text),
         Kind::List(text, repeat) => {
             let once = if *repeat == Repeat::Allowed { "" } else { ", none of them twice" };
@@ -187,6 +201,12 @@ fn property(key: &Key) -> Value {
         Kind::Map(keys) => mapping(keys, false, key.required()),
         Kind::OneOf(keys) => mapping(keys, true, key.required()),
         Kind::Maps(keys) => json!({ "type": ["array", "null"], "items": mapping(keys, false, true) }),
+        Kind::Named(name, keys) => json!({
+            "type": ["object", "null"],
+            "propertyNames": { "pattern": name.pattern, "maxLength": name.max },
+            "additionalProperties": mapping(keys, false, false),
+        }),
+        Kind::Services => crate::services::schema(),
         Kind::Text(text) => text_schema(text),
         Kind::List(text, repeat) => json!({
             "type": ["array", "null"],
@@ -255,7 +275,7 @@ mod tests {
                     };
                     assert_eq!(found, text, "{}", key.name);
                 }
-                if !matches!(key.kind, Kind::Maps(_)) {
+                if !matches!(key.kind, Kind::Maps(_) | Kind::Named(..)) {
                     compare(key.kind.keys(), &value[key.name]);
                 }
             }
@@ -273,7 +293,11 @@ mod tests {
                 assert!(names.contains(&key.name), "{} is not in the types", key.name);
                 if !key.kind.keys().is_empty() {
                     let value = &value[key.name];
-                    let value = if matches!(key.kind, Kind::Maps(_)) { &value[0] } else { value };
+                    let value = match key.kind {
+                        Kind::Maps(_) => &value[0],
+                        Kind::Named(..) => value.as_object().unwrap().values().next().unwrap(),
+                        _ => value,
+                    };
                     compare(key.kind.keys(), value, matches!(key.kind, Kind::OneOf(_)));
                 }
             }

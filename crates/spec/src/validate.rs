@@ -8,11 +8,11 @@ use regex_lite::Regex;
 use serde_json::{Map, Number, Value};
 use twinhull_sysutil::size;
 
-use crate::diagnostic::{Code, Report, quoted};
 use crate::schema::keys::SPEC;
 use crate::schema::{Choice, Key, Kind, PathKind, Repeat, Text};
 use crate::suggest;
-use crate::yaml::{Content, Document, Node, Scalar, Type};
+use twinhull_source::diagnostic::{Code, Report, quoted};
+use twinhull_source::yaml::{Content, Document, Node, Scalar, Type};
 
 /// Checks a document; what is right of it comes back as a value for serde.
 pub(crate) fn check(document: &Document, base: Option<&Path>, report: &mut Report<'_>) -> Value {
@@ -232,6 +232,9 @@ impl Walk<'_, '_, '_> {
             Kind::Map(keys) => return self.mapping(keys, false, node, &key_node.span, path),
             Kind::OneOf(keys) => return self.mapping(keys, true, node, &key_node.span, path),
             Kind::Maps(keys) => return self.mappings(keys, node, path),
+            Kind::Named(name, keys) => return self.named(name, keys, node, path),
+            // Their templates know what they may say: see `services`.
+            Kind::Services => return None,
             Kind::List(text, repeat) => return self.list(text, *repeat, node, path),
             _ => {}
         }
@@ -246,7 +249,12 @@ impl Walk<'_, '_, '_> {
             Kind::Seconds => self.seconds(scalar, node, path),
             Kind::Size { min, max, why } => self.size((*min, *max), why, scalar, at, path),
             Kind::Path(kind) => self.path(*kind, scalar, at, path),
-            Kind::Map(_) | Kind::OneOf(_) | Kind::Maps(_) | Kind::List(..) => None,
+            Kind::Map(_)
+            | Kind::OneOf(_)
+            | Kind::Maps(_)
+            | Kind::Named(..)
+            | Kind::Services
+            | Kind::List(..) => None,
         }
     }
 
@@ -265,6 +273,35 @@ impl Walk<'_, '_, '_> {
         let at = if node.span.is_empty() { key } else { &node.span };
         self.wrong_type(expected, node, at, path, Some("give it a value or remove the key".into()));
         None
+    }
+
+    /// A mapping from names to mappings.
+    fn named(&mut self, name: &'static Text, keys: &'static [Key], node: &Node, path: &str) -> Option<Value> {
+        let entries = match &node.content {
+            Content::Map(entries) => entries,
+            _ if node.is_null() => return Some(Value::Object(Map::new())),
+            _ => {
+                self.wrong_type("a mapping", node, &node.span, path, None);
+                return None;
+            }
+        };
+        let mut out = Map::new();
+        for (key, value) in entries {
+            if self.key_name(key, path).is_none() {
+                continue;
+            }
+            let Content::Scalar(scalar) = &key.content else { continue };
+            let Some(text) = self.text(name, scalar, key, path) else { continue };
+            let path = join(path, &text);
+            if out.contains_key(&text) {
+                self.report.add(Code::DuplicateKey, &key.span, &path, format!("{path} is there twice"));
+            } else if self.usable(value, &path)
+                && let Some(value) = self.mapping(keys, false, value, &key.span, &path)
+            {
+                out.insert(text, value);
+            }
+        }
+        Some(Value::Object(out))
     }
 
     fn mappings(&mut self, keys: &'static [Key], node: &Node, path: &str) -> Option<Value> {

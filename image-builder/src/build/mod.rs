@@ -5,6 +5,7 @@ mod esp;
 pub(crate) mod initrd;
 mod manifest;
 mod partitions;
+mod services;
 mod signing;
 mod sizes;
 mod updates;
@@ -111,6 +112,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
     let mut guest = guest::load(options.guest_dir, spec.updates.is_some())?;
     updates::add(spec, options.base, &tree, &mut guest.overlay)?;
     partitions::add(spec, &mut guest.overlay)?;
+    services::check(&spec.services, &tree, &guest.overlay)?;
     let programs = guest.digests;
 
     let step = progress.step("Making /usr hermetic");
@@ -123,11 +125,14 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
             hostname: Some(spec.system.hostname.clone().unwrap_or_else(|| spec.image.id.clone())),
             enable: spec.system.enable.clone(),
             overlay: guest.overlay,
+            files: services::files(&spec.services)?,
             epoch: options.epoch.or(spec.image.timestamp),
             minimize: minimize(spec),
         },
         options.kept.store(),
     )?;
+    hermetic.enabled.extend(services::wanted(&spec.services));
+    hermetic.enabled.sort();
     let kernel = hermetic.kernel.image.read()?;
     let mut loader = esp::Loader::find(&hermetic.tree, arch, &kernel)?;
     let mut signature = 0;

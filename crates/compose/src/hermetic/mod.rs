@@ -33,6 +33,8 @@ pub struct Options {
     pub enable: Vec<String>,
     /// Files that go below /usr as they are: Twinhull's units and programs, and the spec's files.
     pub overlay: Tree,
+    /// Files of services, in /usr and /etc.
+    pub files: Tree,
     /// Latest modification time; later ones are set to this. Without it the newest under /usr counts.
     pub epoch: Option<i64>,
     /// What is taken out to make the image small.
@@ -70,6 +72,9 @@ pub fn make(mut tree: Tree, options: &Options, store: Option<&dyn Store>) -> Res
     let overlay: Vec<_> = options.overlay.walk().filter(|(_, n)| n.entries().is_none()).collect();
     for (path, node) in overlay {
         tree.insert([b"/usr".as_slice(), &path].concat(), node.clone())?;
+    }
+    for (path, node) in options.files.walk().filter(|(_, n)| n.entries().is_none()) {
+        tree.insert(path, node.clone())?;
     }
     let os_release = os_release(&mut tree, options)?;
     userdb::complete(&mut tree)?;

@@ -48,6 +48,30 @@ pub(crate) static SPEC: &[Key] = &[
                Sizes are a number of bytes or a number with `K`, `M`, `G` or `T`, in powers of 1024.",
     },
     Key {
+        name: "modules",
+        aka: &["imports", "module"],
+        default: Value("[]"),
+        kind: Kind::List(&SERVICE_MODULE, Repeat::Refused),
+        docs: "Modules whose templates `services` may use: those that come with `image-builder`, by name, and folders of your \
+               own, by a path that begins with `./` or `../`. `image-builder modules` lists the former.",
+    },
+    Key {
+        name: "services",
+        aka: &["service", "instances"],
+        default: Derived("none"),
+        kind: Kind::Services,
+        docs: "What the machine does: a mapping from names of your choice to services. Each has a `template`, such as \
+               `app.service`, and that template's parameters; see [Modules](modules.md).",
+    },
+    Key {
+        name: "targets",
+        aka: &["target", "enable"],
+        default: Derived("`multi-user` wants every service"),
+        kind: Kind::Named(&TARGET, TARGETS),
+        docs: "Which services start, and with which target: a mapping from names of targets to what they want. Once it is \
+               there, only what it names starts.",
+    },
+    Key {
         name: "data-disks",
         aka: &["volumes", "mounts", "extra-disks"],
         default: Value("[]"),
@@ -63,6 +87,41 @@ pub(crate) static SPEC: &[Key] = &[
         docs: "Where the machine finds newer versions of its image, and what it does then.",
     },
 ];
+
+static TARGETS: &[Key] = &[Key {
+    name: "wants",
+    aka: &["want", "services", "requires"],
+    default: Value("[]"),
+    kind: Kind::List(&SERVICE, Repeat::Refused),
+    docs: "Names of services that start with the target.",
+}];
+
+static SERVICE_MODULE: Text = Text {
+    noun: "a module",
+    pattern: "^([a-z][a-z0-9-]*|\\.{1,2}/[^\\\\]*)$",
+    max: 200,
+    words: "the name of a module that comes with image-builder, or a folder beginning with ./ or ../",
+    example: "app",
+    explain: rules::nothing,
+};
+
+static TARGET: Text = Text {
+    noun: "a target",
+    pattern: "^[a-z][a-z0-9-]*$",
+    max: 60,
+    words: "a target's name without .target",
+    example: "multi-user",
+    explain: rules::target,
+};
+
+static SERVICE: Text = Text {
+    noun: "a service's name",
+    pattern: "^[a-z][a-z0-9-]*$",
+    max: 40,
+    words: "small letters, digits and -",
+    example: "web",
+    explain: rules::nothing,
+};
 
 static DATA_DISKS: &[Key] = &[
     Key {

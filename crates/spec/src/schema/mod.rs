@@ -39,6 +39,10 @@ pub(crate) enum Kind {
     OneOf(&'static [Key]),
     /// A list of mappings with these keys.
     Maps(&'static [Key]),
+    /// A mapping from names to mappings with these keys.
+    Named(&'static Text, &'static [Key]),
+    /// A mapping from names to services, whose keys their templates know.
+    Services,
     /// One text.
     Text(&'static Text),
     /// A list of texts.
@@ -139,7 +143,7 @@ impl Kind {
     /// The type in words, with its article.
     pub(crate) fn noun(&self) -> &'static str {
         match self {
-            Kind::Map(_) | Kind::OneOf(_) => "a mapping",
+            Kind::Map(_) | Kind::OneOf(_) | Kind::Named(..) | Kind::Services => "a mapping",
             Kind::Text(_) | Kind::Path(_) => "text",
             Kind::List(..) | Kind::Maps(_) => "a list",
             Kind::Choice(_) => "a word",
@@ -151,7 +155,7 @@ impl Kind {
     /// The keys below it.
     pub(crate) fn keys(&self) -> &'static [Key] {
         match self {
-            Kind::Map(keys) | Kind::OneOf(keys) | Kind::Maps(keys) => keys,
+            Kind::Map(keys) | Kind::OneOf(keys) | Kind::Maps(keys) | Kind::Named(_, keys) => keys,
             _ => &[],
         }
     }

@@ -108,6 +108,11 @@ pub(super) fn releases(text: &str) -> Option<Problem> {
         .then(|| Problem::new("has a query or a fragment; file names are put behind its path"))?
 }
 
+pub(super) fn target(text: &str) -> Option<Problem> {
+    let name = text.strip_suffix(".target")?;
+    Problem::with_hint("ends with .target", format!("write {name:?}"))
+}
+
 pub(super) fn nothing(_: &str) -> Option<Problem> {
     None
 }

@@ -1,8 +1,8 @@
 //! YAML as a tree in which every node knows its place.
 //!
 //! This is the only module that knows the parser. A serde deserializer stops at the first mistake; the tree
-//! lets [`crate::validate`] look at everything. Anchors, aliases and tags are kept as marks for it to refuse:
-//! a spec needs none, and without aliases the tree is never larger than the text.
+//! lets a validator look at everything. Anchors, aliases and tags are kept as marks for it to refuse: nothing
+//! that people write for Twinhull needs them, and without aliases the tree is never larger than the text.
 
 use std::ops::Range;
 
@@ -13,45 +13,57 @@ use crate::diagnostic::{Code, Report};
 /// Most bytes of a spec.
 pub const MAX_SIZE: usize = 1 << 20;
 /// Deepest nesting.
-pub(crate) const MAX_DEPTH: usize = 64;
+pub const MAX_DEPTH: usize = 64;
 
 /// A node with its place.
 #[derive(Debug)]
-pub(crate) struct Node {
+pub struct Node {
     /// For scalars the text as written, for mappings and lists the first of it.
-    pub(crate) span: Range<usize>,
+    pub span: Range<usize>,
     /// An anchor or a tag before it.
-    pub(crate) mark: Option<(Range<usize>, &'static str)>,
-    pub(crate) content: Content,
+    pub mark: Option<(Range<usize>, &'static str)>,
+    /// What it holds.
+    pub content: Content,
 }
 
 /// What a node holds.
 #[derive(Debug)]
-pub(crate) enum Content {
+pub enum Content {
+    /// A text, number or boolean.
     Scalar(Scalar),
+    /// Items.
     List(Vec<Node>),
+    /// Keys and values, in the order of the text.
     Map(Vec<(Node, Node)>),
+    /// A reference to an anchor.
     Alias,
 }
 
 /// A text, with whether it was in quotes.
 #[derive(Debug)]
-pub(crate) struct Scalar {
-    pub(crate) text: String,
-    pub(crate) plain: bool,
+pub struct Scalar {
+    /// What is written, without quotes.
+    pub text: String,
+    /// Whether it has none.
+    pub plain: bool,
 }
 
 /// What a scalar is by YAML's core schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Type {
+pub enum Type {
+    /// Nothing.
     Null,
+    /// `true` or `false`.
     Bool,
+    /// A number.
     Number,
+    /// Anything else.
     Text,
 }
 
 impl Scalar {
-    pub(crate) fn kind(&self) -> Type {
+    /// What it is by YAML's core schema.
+    pub fn kind(&self) -> Type {
         if !self.plain {
             return Type::Text;
         }
@@ -80,7 +92,7 @@ fn is_number(text: &str) -> bool {
 
 impl Node {
     /// What it is, with the article.
-    pub(crate) fn noun(&self) -> &'static str {
+    pub fn noun(&self) -> &'static str {
         match &self.content {
             Content::List(_) => "a list",
             Content::Map(_) => "a mapping",
@@ -94,12 +106,13 @@ impl Node {
         }
     }
 
-    pub(crate) fn is_null(&self) -> bool {
+    /// Whether nothing is written.
+    pub fn is_null(&self) -> bool {
         matches!(&self.content, Content::Scalar(scalar) if scalar.kind() == Type::Null)
     }
 
     /// The value of a key, when this is a mapping that has it.
-    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
+    pub fn get(&self, name: &str) -> Option<&Node> {
         let Content::Map(entries) = &self.content else { return None };
         entries.iter().find_map(|(key, value)| match &key.content {
             Content::Scalar(scalar) if scalar.text == name => Some(value),
@@ -110,15 +123,15 @@ impl Node {
 
 /// A document as far as it could be read.
 #[derive(Debug)]
-pub(crate) struct Document {
+pub struct Document {
     /// The outermost node; none for an empty document.
-    pub(crate) root: Option<Node>,
+    pub root: Option<Node>,
     /// Whether the whole text was read: without it, what is missing may still come.
-    pub(crate) complete: bool,
+    pub complete: bool,
 }
 
 /// Reads the first document of `text`; what is no YAML goes into `report`.
-pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Document {
+pub fn read(text: &str, report: &mut Report<'_>) -> Document {
     let options = granit_parser::options! {
         emit_comments: false,
         emit_anchor_events: true,

@@ -1,4 +1,4 @@
-//! What is wrong with a spec, where, and what to do about it.
+//! What is wrong with a text, where, and what to do about it.
 
 use std::fmt;
 use std::ops::Range;
@@ -147,12 +147,12 @@ pub struct Diagnostic {
     pub related: Option<(Place, String)>,
 }
 
-/// Everything that is wrong with one spec, in the order of the file.
+/// Everything that is wrong with one file, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
-    /// The spec's name as given.
+    /// The file's name as given.
     pub file: String,
-    /// The spec, with stars where a secret was.
+    /// The text, with stars where a secret was.
     pub source: String,
     /// The mistakes; at least one.
     pub items: Vec<Diagnostic>,
@@ -270,7 +270,7 @@ fn line_end(source: &str, at: usize) -> usize {
 
 /// Collects mistakes in one source.
 #[derive(Debug)]
-pub(crate) struct Report<'a> {
+pub struct Report<'a> {
     source: &'a str,
     lines: Vec<usize>,
     items: Vec<Diagnostic>,
@@ -279,7 +279,8 @@ pub(crate) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(source: &'a str) -> Self {
+    /// Nothing is wrong with `source` so far.
+    pub fn new(source: &'a str) -> Self {
         let breaks = source.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(n, _)| n + 1);
         Report {
             source,
@@ -291,18 +292,12 @@ impl<'a> Report<'a> {
     }
 
     /// Keeps the text in `span` out of every snippet: build logs are read by more people than specs are.
-    pub(crate) fn hide(&mut self, span: &Range<usize>) {
+    pub fn hide(&mut self, span: &Range<usize>) {
         self.hidden.push(span.clone());
     }
 
     /// Adds a mistake and hands it back for a hint.
-    pub(crate) fn add(
-        &mut self,
-        code: Code,
-        span: &Range<usize>,
-        path: &str,
-        message: String,
-    ) -> Added<'_, 'a> {
+    pub fn add(&mut self, code: Code, span: &Range<usize>, path: &str, message: String) -> Added<'_, 'a> {
         if self.is_full() {
             self.omitted += 1;
             return Added { report: self, index: None };
@@ -314,16 +309,33 @@ impl<'a> Report<'a> {
         Added { report: self, index }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
+    /// What is written at a place.
+    pub fn text(&self, span: &Range<usize>) -> &'a str {
+        self.source.get(self.place(span).span).unwrap_or_default()
+    }
+
+    /// The line of a place, from 1.
+    pub fn line(&self, span: &Range<usize>) -> usize {
+        self.place(span).line
+    }
+
+    /// How many mistakes there are.
+    pub fn count(&self) -> usize {
+        self.items.len() + self.omitted
+    }
+
     /// Whether further mistakes are only counted.
-    pub(crate) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.items.len() >= MAX_ITEMS
     }
 
-    pub(crate) fn finish(self, file: &str) -> Diagnostics {
+    /// What was wrong, in the order of the text, which is called `file`.
+    pub fn finish(self, file: &str) -> Diagnostics {
         let mut items = self.items;
         items.sort_by_key(|item| (item.place.span.start, item.place.span.end));
         let hidden = |at: usize| self.hidden.iter().any(|span| span.contains(&at));
@@ -364,20 +376,22 @@ impl<'a> Report<'a> {
 
 /// A mistake just added.
 #[derive(Debug)]
-pub(crate) struct Added<'r, 'a> {
+pub struct Added<'r, 'a> {
     report: &'r mut Report<'a>,
     index: Option<usize>,
 }
 
 impl Added<'_, '_> {
-    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+    /// Says what to do.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
         if let Some(item) = self.index.and_then(|n| self.report.items.get_mut(n)) {
             item.hint = Some(hint.into());
         }
         self
     }
 
-    pub(crate) fn related(self, span: &Range<usize>, label: &str) -> Self {
+    /// Shows another place with it.
+    pub fn related(self, span: &Range<usize>, label: &str) -> Self {
         let place = self.report.place(span);
         if let Some(item) = self.index.and_then(|n| self.report.items.get_mut(n)) {
             item.related = Some((place, label.into()));
@@ -387,7 +401,7 @@ impl Added<'_, '_> {
 }
 
 /// Text from the spec in quotes, shortened, without control characters.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     const LIMIT: usize = 60;
     let mut chars = text.chars();
     let short: String = chars.by_ref().take(LIMIT).collect();
