@@ -21,6 +21,7 @@ mod short {
     mod networks;
     mod runvm;
     mod secure_boot;
+    mod services;
     mod sysupdate;
 }
 mod publisher;
