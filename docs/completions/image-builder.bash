@@ -49,6 +49,9 @@ _image__builder() {
             image__builder,modules)
                 cmd="image__builder__subcmd__modules"
                 ;;
+            image__builder,new-module)
+                cmd="image__builder__subcmd__new__subcmd__module"
+                ;;
             image__builder,promote)
                 cmd="image__builder__subcmd__promote"
                 ;;
@@ -114,6 +117,9 @@ _image__builder() {
                 ;;
             image__builder__subcmd__help,modules)
                 cmd="image__builder__subcmd__help__subcmd__modules"
+                ;;
+            image__builder__subcmd__help,new-module)
+                cmd="image__builder__subcmd__help__subcmd__new__subcmd__module"
                 ;;
             image__builder__subcmd__help,promote)
                 cmd="image__builder__subcmd__help__subcmd__promote"
@@ -197,7 +203,7 @@ _image__builder() {
 
     case "${cmd}" in
         image__builder)
-            opts="-h -V --help --version check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph completions help"
+            opts="-h -V --help --version check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph new-module completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -337,7 +343,7 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help)
-            opts="check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph completions help"
+            opts="check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph new-module completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -491,6 +497,20 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help__subcmd__modules)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__new__subcmd__module)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -764,6 +784,20 @@ _image__builder() {
             ;;
         image__subcmd__builder__subcmd__modules)
             opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__new__subcmd__module)
+            opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -334,6 +334,13 @@ _arguments "${_arguments_options[@]}" : \
 ':spec -- The spec file:_files' \
 && ret=0
 ;;
+(new-module)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':folder -- The folder to make:_files' \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -461,6 +468,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(new-module)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -501,6 +512,7 @@ _image-builder_commands() {
 'render:Print the files that the services of a spec become' \
 'why:Say which services a file of the image comes from' \
 'graph:Print services with what they refer to and what wants them' \
+'new-module:Make the folder of a module of your own' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -564,6 +576,7 @@ _image-builder__subcmd__help_commands() {
 'render:Print the files that the services of a spec become' \
 'why:Say which services a file of the image comes from' \
 'graph:Print services with what they refer to and what wants them' \
+'new-module:Make the folder of a module of your own' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -623,6 +636,11 @@ _image-builder__subcmd__help__subcmd__keygen_commands() {
 _image-builder__subcmd__help__subcmd__modules_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help modules commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__new-module_commands] )) ||
+_image-builder__subcmd__help__subcmd__new-module_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help new-module commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__help__subcmd__promote_commands] )) ||
 _image-builder__subcmd__help__subcmd__promote_commands() {
@@ -718,6 +736,11 @@ _image-builder__subcmd__keygen_commands() {
 _image-builder__subcmd__modules_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder modules commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__new-module_commands] )) ||
+_image-builder__subcmd__new-module_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder new-module commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__promote_commands] )) ||
 _image-builder__subcmd__promote_commands() {

@@ -12,8 +12,8 @@ use twinhull_sysutil::size;
 use crate::kept::Kept;
 use crate::progress::Progress;
 use crate::{
-    build, check, convert, diff, explain, inspect, modules, release, reproduce, sbom, secure_boot, source,
-    usage,
+    build, check, convert, diff, explain, inspect, modules, new_module, release, reproduce, sbom,
+    secure_boot, source, usage,
 };
 
 /// The program's arguments.
@@ -77,6 +77,8 @@ enum Command {
     Why(modules::WhyArgs),
     /// Print services with what they refer to and what wants them
     Graph(modules::GraphArgs),
+    /// Make the folder of a module of your own
+    NewModule(new_module::NewModuleArgs),
     /// Print a shell completion script
     #[command(hide = true)]
     Completions {
@@ -253,6 +255,7 @@ pub fn main() -> ExitCode {
         Command::Render(args) => modules::render(&args),
         Command::Why(args) => modules::why(&args),
         Command::Graph(args) => modules::graph(&args),
+        Command::NewModule(args) => new_module::run(&args),
         Command::Check(args) => check::run(&args.spec, args.json),
         Command::Build(args) => build_image(&args),
         Command::Inspect(args) => inspect_image(&args),

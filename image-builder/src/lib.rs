@@ -12,6 +12,7 @@ mod image;
 pub mod inspect;
 pub mod kept;
 mod modules;
+mod new_module;
 mod packages;
 mod progress;
 mod release;

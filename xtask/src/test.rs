@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// Only tests whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// How often the power of a machine that updates is cut [default: 3]
+    /// How often the power of a machine that updates is cut [default: 2]
     #[arg(long, value_name = "N")]
     power_cuts: Option<u32>,
 }

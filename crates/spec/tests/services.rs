@@ -112,7 +112,13 @@ fn values() {
     }
     expect(
         "",
-        &[("  a: {template: app.service, command: []}", (5, 39, Conflict, "needs a program", "tgbots"))],
+        &[
+            ("  a: {template: app.service, command: []}", (5, 39, Conflict, "needs a program", "tgbots")),
+            (
+                "  a: {template: app.service, command: [x], user: root}",
+                (5, 50, Conflict, "doesn't run as root", "leave `user` out"),
+            ),
+        ],
     );
     let web = "  a: {template: nginx.server, ";
     for (rest, want) in [

@@ -12,7 +12,7 @@ use crate::publisher::Publisher;
 use crate::support::{Guest, values};
 
 /// Cuts when nobody says how many, in TWINHULL_POWER_CUTS.
-const CUTS: usize = 3;
+const CUTS: usize = 2;
 
 /// A line of the console, and how many milliseconds later at the latest the power fails. They take turns. What the third
 /// one cuts is the beginning of the new version, mostly; the fourth one meets that when it is about to be blessed.

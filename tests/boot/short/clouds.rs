@@ -2,21 +2,70 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::support::{Guest, values};
-use twinhull_tests::run;
+use twinhull_tests::{Ran, run};
 
-const KEY: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJ6ZQmcQY4xJ6Dlw2vU9dSn0CUIVfZsQ0B2xXyT1Abc test@twinhull";
+/// Somebody with a key, on the host.
+struct Visitor {
+    key: PathBuf,
+    /// Port of the host that leads to the guest's SSH.
+    port: String,
+}
+
+/// In the guest: waits for the visitor and prints as whom they came.
+const VISIT: &str = "for i in $(seq 180); do [ -e /tmp/came-in ] && break; sleep 1; done; echo login=$(stat -c %U /tmp/came-in)";
+
+impl Visitor {
+    fn of(guest: &Guest) -> Self {
+        let key = guest.dir.path().join("key");
+        run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "me", "-f"]).arg(&key))
+            .ok();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        Visitor { key, port }
+    }
+
+    /// The file with the public key.
+    fn public_file(&self) -> String {
+        self.key.with_extension("pub").display().to_string()
+    }
+
+    /// The line in it.
+    fn public(&self) -> String {
+        fs_err::read_to_string(self.public_file()).unwrap().trim().to_owned()
+    }
+
+    /// Runs `script` and [`VISIT`] in the guest. Meanwhile, logs in as `user` as soon as it can be done.
+    fn visits(&self, guest: &Guest, user: &str, script: &str) -> Ran {
+        let log_in = || {
+            let mut ssh = Command::new("ssh");
+            for option in [
+                "StrictHostKeyChecking=no",
+                "UserKnownHostsFile=/dev/null",
+                "BatchMode=yes",
+                "ConnectTimeout=10",
+            ] {
+                ssh.args(["-o", option]);
+            }
+            ssh.args(["-p", &self.port, "-i"]).arg(&self.key);
+            ssh.args([&format!("{user}@127.0.0.1"), "touch /tmp/came-in"]);
+            run(ssh.stdin(Stdio::null())).code == 0
+        };
+        guest.exec_while(&format!("{script}; {VISIT}"), &[(&log_in, &|| ())])
+    }
+}
 
 #[test]
 fn hetzner() {
     let guest = Guest::in_format("raw.zst");
-    let key = guest.file("key.pub", KEY);
-    let guest =
-        guest.args(["--disk-size", "6G", "--cloud", "hetzner", "--hostname", "boxy", "--ssh-key", &key]);
-    let ran = guest.exec(
+    let visitor = Visitor::of(&guest);
+    let guest = guest.args(["--disk-size", "6G", "--cloud", "hetzner", "--hostname", "boxy"]);
+    let guest = guest.args(["--ssh-key", &visitor.public_file(), "--ssh-port", &visitor.port]);
+    let ran = visitor.visits(
+        &guest,
+        "root",
         "echo state=$(systemctl is-system-running --wait); echo failed=$(systemctl --failed --no-legend | wc -l); \
          echo name=$(hostname || cat /proc/sys/kernel/hostname); \
          echo usr=$(findmnt -no FSTYPE,SOURCE,OPTIONS /usr); echo root=$(findmnt -no FSTYPE /); \
@@ -48,7 +97,8 @@ fn hetzner() {
     let (kind, size) = get("var").split_once(' ').unwrap();
     assert_eq!(kind, "ext4");
     assert!(size.parse::<u64>().unwrap() > 4 << 30, "{size}");
-    assert!(get("key").contains(KEY), "{}", get("key"));
+    assert!(get("key").contains(&visitor.public()), "{}", get("key"));
+    assert_eq!(get("login"), "root");
     assert!(get("accepted").contains("/etc/ssh/authorized_keys.d/%u"), "{}", get("accepted"));
     assert_eq!(get("entry"), "hello_1.0.0.efi");
     assert!(get("journal").starts_with("/var/log/journal/"));
@@ -61,18 +111,24 @@ fn hetzner() {
 #[test]
 fn nocloud_with_user_data() {
     let guest = Guest::in_format("gcp");
+    let visitor = Visitor::of(&guest);
     let user_data = guest.file(
         "user-data",
-        "#twinhull\nusers:\n  - name: ninji\n    ssh-keys: [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJ6ZQmcQY4xJ6Dlw2vU9dSn0CUIVfZsQ0B2xXyT1Abc n\"]\n\
+        &"#twinhull\nusers:\n  - name: ninji\n    ssh-keys: [\"PUBLIC\"]\n\
          files:\n  - path: /etc/motd\n    content: \"from user data\\n\"\n  - path: /var/lib/app/secret\n    content: s3cret-value\n    mode: \"0600\"\n\
-         units:\n  - name: hello.service\n    enable: true\n    content: |\n      [Service]\n      Type=oneshot\n      RemainAfterExit=yes\n      ExecStart=touch /run/hello-ran\n",
+         units:\n  - name: hello.service\n    enable: true\n    content: |\n      [Service]\n      Type=oneshot\n      RemainAfterExit=yes\n      ExecStart=touch /run/hello-ran\n"
+            .replace("PUBLIC", &visitor.public()),
     );
     let guest = guest.args(["--cloud", "nocloud", "--hostname", "seeded", "--user-data", &user_data]);
-    let ran = guest.exec(
+    let guest = guest.args(["--ssh-port", &visitor.port]);
+    let ran = visitor.visits(
+        &guest,
+        "ninji",
         "echo state=$(systemctl is-system-running --wait); echo name=$(cat /proc/sys/kernel/hostname); echo motd=$(cat /etc/motd); \
          echo var=$(findmnt -no FSTYPE /var); echo secret=$(cat /var/lib/app/secret) $(stat -c %a /var/lib/app/secret); echo user=$(getent passwd ninji); \
          echo home=$(stat -c '%U %a' /home/ninji); echo key=$(cat /etc/ssh/authorized_keys.d/ninji); echo ran=$(ls /run/hello-ran); \
-         echo leak=$(journalctl -b --no-pager | grep -v runvm | grep -c s3cret-value); echo stored=$(stat -c %a /var/lib/twinhull/provision)",
+         echo leak=$(journalctl -b --no-pager | grep -v runvm | grep -c s3cret-value); echo stored=$(stat -c %a /var/lib/twinhull/provision); \
+         for i in $(seq 20); do ip -4 route show default | grep -q via && break; sleep 1; done; echo four=$(ip -4 -o addr show)",
     );
     let ran = ran.ok();
     let got = values(&ran.stdout);
@@ -92,6 +148,8 @@ fn nocloud_with_user_data() {
     assert_eq!(get("ran"), "/run/hello-ran");
     assert_eq!(get("leak"), "0");
     assert_eq!(get("stored"), "700");
+    assert!(get("four").contains("10.0.2.15/24"), "{}", get("four"));
+    assert_eq!(get("login"), "ninji", "{}\n{}", ran.text(), guest.serial());
 }
 
 /// User data that all say the same about /etc/motd, in another format for each cloud, as its users' tools make them.
@@ -123,41 +181,23 @@ fn user_data(cloud: &str) -> Vec<u8> {
 /// somebody has logged in with the key.
 fn on_cloud<const N: usize>(cloud: &str, more: [&str; N], script: &str) -> (Guest, BTreeMap<String, String>) {
     let guest = Guest::new();
-    let key = guest.dir.path().join("key");
-    run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "me", "-f"]).arg(&key)).ok();
-    let public = key.with_extension("pub");
+    let visitor = Visitor::of(&guest);
     let data = guest.file("user-data", &user_data(cloud));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let guest =
-        guest.args(["--hostname", "cloudy", "--ssh-key", public.to_str().unwrap(), "--user-data", &data]);
-    let guest = guest.args(["--cloud", cloud, "--ssh-port", &port]).args(more);
+        guest.args(["--hostname", "cloudy", "--ssh-key", &visitor.public_file(), "--user-data", &data]);
+    let guest = guest.args(["--cloud", cloud, "--ssh-port", &visitor.port]).args(more);
     let script = format!(
         "echo state=$(systemctl is-system-running --wait); echo name=$(cat /proc/sys/kernel/hostname); \
          echo motd=$(cat /etc/motd); \
          echo source=$(grep -o '\"source\": \"[^\"]*' /var/lib/twinhull/provision/machine.json); \
          for i in $(seq 20); do ip -4 route show default | grep -q via && break; sleep 1; done; \
-         echo four=$(ip -4 -o addr show); echo route=$(ip -4 route show default); {script}; \
-         for i in $(seq 90); do [ -e /run/came-in ] && break; sleep 1; done; echo login=$(ls /run/came-in)"
+         echo four=$(ip -4 -o addr show); echo route=$(ip -4 route show default); {script}"
     );
-    let log_in = || {
-        let mut ssh = Command::new("ssh");
-        ssh.args([
-            "-o",
-            "StrictHostKeyChecking=no",
-            "-o",
-            "UserKnownHostsFile=/dev/null",
-            "-o",
-            "BatchMode=yes",
-        ]);
-        ssh.args(["-o", "ConnectTimeout=10", "-p", &port, "-i"]).arg(&key);
-        ssh.args(["root@127.0.0.1", "touch /run/came-in"]);
-        run(ssh.stdin(Stdio::null())).code == 0
-    };
-    let ran = guest.exec_while(&script, &[(&log_in, &|| ())]);
+    let ran = visitor.visits(&guest, "root", &script);
     let got = values(&ran.ok().stdout);
     let text = format!("{got:#?}\n{}", guest.serial());
     for (key, want) in
-        [("state", "running"), ("name", "cloudy"), ("motd", "from user data"), ("login", "/run/came-in")]
+        [("state", "running"), ("name", "cloudy"), ("motd", "from user data"), ("login", "root")]
     {
         assert_eq!(got.get(key).map(String::as_str), Some(want), "{key}: {text}");
     }
@@ -257,7 +297,7 @@ fn config_drive() {
 /// A service that never comes: the machine is up, says so, and isn't taken for good. The next boot finds the service.
 #[test]
 fn a_service_that_is_down_for_good() {
-    let guest = Guest::new();
+    let guest = Guest::in_format("vhd");
     let state = guest.dir.path().join("state").display().to_string();
     let guest = guest.args(["--cloud", "hetzner", "--hostname", "late", "--persist", &state]);
     let guest = guest.args(["--cmdline-extra", "twinhull.provision=required twinhull.provision-timeout=12"]);
@@ -295,14 +335,28 @@ fn a_service_that_is_down_for_good() {
 /// No cloud at all: the firmware's strings have user data as credentials.
 #[test]
 fn credentials() {
-    let guest = Guest::new().args([
-        "--credential",
-        "twinhull.user-data=#twinhull\nfiles: [{path: /etc/motd, content: from SMBIOS}]\n",
-        "--credential",
-        "twinhull.meta-data={instance-id: c-1, local-hostname: firm}",
-    ]);
-    let ran = guest.exec("echo name=$(cat /proc/sys/kernel/hostname); echo motd=$(cat /etc/motd)");
+    let guest = Guest::new();
+    let visitor = Visitor::of(&guest);
+    let metadata = format!(
+        "twinhull.meta-data={{instance-id: c-1, local-hostname: firm, public-keys: [\"{}\"]}}",
+        visitor.public()
+    );
+    let user_data = "twinhull.user-data=#twinhull\nfiles: [{path: /etc/motd, content: from SMBIOS}]\n";
+    let network = "twinhull.network-config={version: 2, ethernets: {any: {match: {macaddress: '52:54:00:12:34:56'}, \
+                   dhcp4: true, addresses: [192.0.2.7/24]}}}";
+    let guest = guest.args(["--credential", &metadata, "--credential", user_data, "--credential", network]);
+    let guest = guest.args(["--ssh-port", &visitor.port]);
+    let script = "echo state=$(systemctl is-system-running --wait); echo name=$(cat /proc/sys/kernel/hostname); \
+                  echo motd=$(cat /etc/motd); \
+                  for i in $(seq 20); do ip -4 route show default | grep -q via && break; sleep 1; done; \
+                  echo four=$(ip -4 -o addr show)";
+    let ran = visitor.visits(&guest, "root", script);
     let got = values(&ran.ok().stdout);
     let serial = guest.serial();
     assert_eq!((got["name"].as_str(), got["motd"].as_str()), ("firm", "from SMBIOS"), "{serial}");
+    assert!(
+        got["four"].contains("10.0.2.15/24") && got["four"].contains("192.0.2.7/24"),
+        "{got:?}\n{serial}"
+    );
+    assert_eq!(got["login"], "root", "{got:?}\n{serial}");
 }

@@ -9,29 +9,6 @@ use twinhull_tests::{hello, partition, program, run, tool};
 
 use crate::support::{Guest, values};
 
-#[test]
-fn a_second_boot_keeps_var_and_loses_etc() {
-    let guest = Guest::in_format("vhd");
-    let overlay = guest.dir.path().join("disk.qcow2").display().to_string();
-    let guest = guest.args(["--persist", &overlay]);
-    let facts = "systemctl is-system-running --wait; echo id=$(cat /etc/machine-id); \
-                 echo key=$(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); echo mine=$(cat /var/lib/mine); echo etc=$(cat /etc/mine); \
-                 echo boots=$(journalctl --list-boots | wc -l)";
-    let first = guest.exec(&format!("{facts}; echo kept >/var/lib/mine; echo lost >/etc/mine; sync")).ok();
-    // The disk has become larger in the meantime; /var follows.
-    let guest = guest.args(["--disk-size", "5G"]);
-    let second = guest.exec(&format!("{facts}; echo size=$(findmnt -bno SIZE /var)")).ok();
-    let (first, second) = (values(&first.stdout), values(&second.stdout));
-    assert_eq!(first["id"].len(), 32, "{first:?}");
-    assert_eq!(first["id"], second["id"]);
-    assert!(first["key"].contains("ED25519"), "{first:?}");
-    assert_eq!(first["key"], second["key"]);
-    assert_eq!(second["mine"], "kept");
-    assert_eq!(second["etc"], "");
-    assert!(second["boots"].parse::<u32>().unwrap() >= 2, "the journal is not persistent: {second:?}");
-    assert!(second["size"].parse::<u64>().unwrap() > 3 << 30, "{second:?}");
-}
-
 /// The default image packed with Zstandard, which needs another part of the kernel than the default.
 fn zstd_image(dir: &Path) -> PathBuf {
     let hello = fs_err::read_to_string(twinhull_tests::top().join("examples/hello.yaml")).unwrap();
@@ -116,7 +93,7 @@ fn image_with(dir: &Path, more: &str) -> PathBuf {
 }
 
 #[test]
-fn swap_and_an_empty_data_disk_are_used_and_foreign_data_is_not() {
+fn a_second_boot_keeps_disks_and_loses_etc() {
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
     let image = image_with(
         dir.path(),
@@ -140,14 +117,20 @@ fn swap_and_an_empty_data_disk_are_used_and_foreign_data_is_not() {
         guest = guest.args(["--qemu-arg", "-drive", "--qemu-arg", &drive]);
         guest = guest.args(["--qemu-arg", "-device", "--qemu-arg", &device]);
     }
-    let facts = "echo state=$(systemctl is-system-running --wait); echo swap=$(swapon --show=SIZE --noheadings --bytes); \
+    let facts = "echo state=$(systemctl is-system-running --wait); echo id=$(cat /etc/machine-id); \
+                 echo key=$(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); echo kept=$(cat /var/lib/kept); echo etc=$(cat /etc/lost); \
+                 echo boots=$(journalctl --list-boots | wc -l); echo size=$(findmnt -bno SIZE /var); \
+                 echo swap=$(swapon --show=SIZE --noheadings --bytes); \
                  echo store=$(findmnt -no FSTYPE /srv/store); echo old=$(findmnt -no FSTYPE /srv/old); \
                  echo mine=$(cat /srv/store/mine); echo var=$(findmnt -no SOURCE /var); \
                  echo uuid=$(blkid -o value -s UUID /dev/disk/by-partlabel/twinhull-data-store); \
                  echo told=$(journalctl -b --no-pager | grep -c 'ext4 with the label precious'); \
                  echo gone=$(journalctl -b --no-pager | grep -c \"virtio-gone isn't there\")";
-    let first = guest.exec(&format!("{facts}; echo kept >/srv/store/mine; sync")).ok();
-    let second = guest.exec(facts).ok();
+    let script =
+        format!("{facts}; echo kept | tee /srv/store/mine >/var/lib/kept; echo lost >/etc/lost; sync");
+    let first = guest.exec(&script).ok();
+    // The disk has become larger in the meantime; /var follows.
+    let second = guest.args(["--disk-size", "5G"]).exec(facts).ok();
     let (first, second) = (values(&first.stdout), values(&second.stdout));
     for got in [&first, &second] {
         assert_eq!(got["state"], "running", "{got:?}");
@@ -157,9 +140,15 @@ fn swap_and_an_empty_data_disk_are_used_and_foreign_data_is_not() {
         assert_ne!(got["told"], "0", "{got:?}");
         assert_ne!(got["gone"], "0", "{got:?}");
     }
-    assert_eq!(first["mine"], "");
-    assert_eq!(second["mine"], "kept");
-    assert_eq!(first["uuid"], second["uuid"]);
+    assert_eq!((first["mine"].as_str(), first["id"].len()), ("", 32), "{first:?}");
+    assert!(first["key"].contains("ED25519"), "{first:?}");
+    for same in ["uuid", "id", "key"] {
+        assert_eq!(first[same], second[same], "{same}");
+    }
+    let left = [&second["mine"], &second["kept"], &second["etc"]];
+    assert_eq!(left, ["kept", "kept", ""], "{second:?}");
+    assert!(second["boots"].parse::<u32>().unwrap() >= 2, "the journal is not persistent: {second:?}");
+    assert!(second["size"].parse::<u64>().unwrap() > 3 << 30, "{second:?}");
     assert!(fs_err::read(disk("old")).unwrap() == before, "the foreign disk was changed");
 }
 

@@ -3,6 +3,7 @@
 mod boot;
 mod build;
 mod chart;
+mod check;
 mod mkosi;
 mod peer;
 mod provisioning;
@@ -28,6 +29,8 @@ enum What {
     Boot(Options),
     /// What the first-boot agent adds to the boot of a machine that is on no cloud, against the same boot without it
     Provisioning(Options),
+    /// What each service of a spec adds to its check, with 2,000 services against 500
+    Check(Options),
     /// Build time from a tree archive, against systemd-repart, mkfs.erofs and ukify on the same tree, and
     /// against mkosi's whole run with a warm cache
     Build {
@@ -62,6 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Boot(options) => boot::run(options.pairs, options.json),
         What::Provisioning(options) => provisioning::run(options.pairs, options.json),
+        What::Check(options) => check::run(options.pairs, options.json),
         What::Build { options, svg } => build::run(options.pairs, options.json, svg.as_deref()),
         What::Update { options, svg } => update::run(options.pairs, options.json, svg.as_deref()),
     }?;
