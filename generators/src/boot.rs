@@ -3,9 +3,8 @@
 //! In the initrd: `twinhull-repart.service`, which finds the disk the machine booted from, lets
 //! systemd-repart make and grow /var on it, and `sysroot-var.mount`, which mounts that very partition. On the
 //! real root: the unit of its swap, data disks ([`data`]), and `efi.automount` for the ESP that systemd-boot came from,
-//! checked before it is used. A second disk with
-//! the same labels is never touched, because nothing here looks at labels. What makes a bad version fail instead of
-//! lingering is in [`trial`].
+//! checked before it is used. A second disk with the same labels is never touched, because nothing here looks at labels.
+//! What makes a bad version fail instead of lingering is in [`trial`].
 
 use crate::{Context, Result, data, disk, efi, trial, unit};
 

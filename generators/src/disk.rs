@@ -103,8 +103,11 @@ pub fn repart(context: &Context) -> Result<()> {
         fs_err::write(context.path("/run/twinhull/grow-var"), "")?;
     }
     println!("/var is {} on {node}, {} MiB", device.display(), var.size >> 20);
-    if definitions::want_swap(context) {
-        swap(context, &disk, encryption.is_some())?;
+    if definitions::want_swap(context)
+        && let Err(error) = swap(context, &disk, encryption.is_some())
+    {
+        // A machine without swap is better than none.
+        eprintln!("<4>twinhull-disk: no swap: {error}");
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! is lost. Neither is a failed boot: a machine that is to be encrypted has no other /var. Against whom this helps is in
 //! docs/guides/disks.md.
 
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -30,8 +30,9 @@ const TPM: &str = "/dev/tpmrm0";
 /// How long the kernel may take to find it.
 const TPM_PATIENCE: Duration = Duration::from_secs(10);
 
-/// LUKS2 On-Disk Format Specification, 2.1: the first bytes of the binary header.
-const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
+/// LUKS2 On-Disk Format Specification, 2.1: offsets and first bytes of the binary header and of its copy, which is enough
+/// to open what has lost the first one.
+const HEADERS: [(u64, &[u8; 6]); 2] = [(0, b"LUKS\xba\xbe"), (16 << 10, b"SKUL\xba\xbe")];
 
 /// Device-mapper's name of /var.
 const VAR: &str = "twinhull-var";
@@ -161,11 +162,18 @@ fn has_tpm(context: &Context, patience: Duration) -> bool {
     }
 }
 
-/// Whether a device or file begins with the header of LUKS.
+/// Whether a device or file has a header of LUKS, the first one or its copy.
 pub(crate) fn is_encrypted(device: &Path) -> Result<bool> {
-    let mut first = Vec::new();
-    fs_err::File::open(device)?.take(MAGIC.len() as u64).read_to_end(&mut first)?;
-    Ok(first == MAGIC)
+    let mut file = fs_err::File::open(device)?;
+    for (offset, magic) in HEADERS {
+        let mut found = Vec::new();
+        file.seek(SeekFrom::Start(offset))?;
+        file.by_ref().take(magic.len() as u64).read_to_end(&mut found)?;
+        if found == magic {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The device with the file system of /var: `partition`, or what it is opened as.
@@ -243,10 +251,12 @@ mod tests {
     #[test]
     fn var_is_as_the_image_wants_it_or_not_used() {
         let encryption = Encryption { pcrs: "7".into(), tpm: true, key: false };
+        let copy = [&[0; 16 << 10], b"SKUL\xba\xbe".as_slice()].concat();
         for (content, encryption, want) in [
             ("ext4".as_bytes(), None, "ok"),
             (b"", None, "ok"),
             (b"LUKS\xba\xbe\0\x02", None, "set `disk.encryption`"),
+            (&copy, None, "set `disk.encryption`"),
             (b"ext4", Some(&encryption), "install the machine anew"),
             (b"LUKS", Some(&encryption), "install the machine anew"),
         ] {

@@ -15,10 +15,12 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top().join("target"), PathBuf::from)
 }
 
-/// Builds every program in release mode and returns their folder.
+/// Builds every program in release mode and returns their folder. xtask is among them, so that they have the features it was
+/// built with, and nothing is compiled twice.
 pub(crate) fn build_programs() -> Result<PathBuf> {
     eprintln!("==> building Twinhull's programs");
-    let packages = ["image-builder", "runvm", "firstboot-agent", "twinhull-generators", "update-agent"];
+    let packages =
+        ["xtask", "image-builder", "runvm", "firstboot-agent", "twinhull-generators", "update-agent"];
     let args = packages.iter().flat_map(|p| ["--package", p]);
     run(cargo().args(["build", "--release", "--locked", "--bins"]).args(args))?;
     Ok(target().join("release"))

@@ -30,6 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             "clippy",
             "--workspace",
             "--all-targets",
+            "--release",
             "--locked",
             "--quiet",
             "--",
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         .env("TWINHULL_BIN_DIR", &bin)
         .env("TWINHULL_NEWER_TOOLS", &newer)
         .env("TWINHULL_SPDX_TOOLS", &spdx)
-        .args(["test", "--workspace", "--locked", "--no-fail-fast"]);
+        .args(["test", "--workspace", "--release", "--locked", "--no-fail-fast"]);
     if !args.fast {
         cmd = cmd.args(["--features", "twinhull-tests/boot"]);
     }
