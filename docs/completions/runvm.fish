@@ -14,6 +14,7 @@ complete -c runvm -l serial-log -d 'Keep the serial console\'s output in FILE' -
 complete -c runvm -l cmdline-extra -d 'Add STR to the kernel\'s command line, through systemd-stub' -r
 complete -c runvm -l credential -d 'Pass a system credential (repeatable)' -r
 complete -c runvm -l ssh-port -d 'Let port N of the host\'s loopback lead to the guest\'s SSH' -r
+complete -c runvm -l forward -d 'Let port HOST of the host\'s loopback lead to port GUEST of the guest, such as 8080:80 (repeatable)' -r
 complete -c runvm -l mac -d 'Address of the guest\'s network card' -r
 complete -c runvm -l cloud -d 'The cloud the guest finds around itself' -r -f -a "aws\t'Amazon EC2, with session tokens'
 azure\t'Microsoft Azure'

@@ -31,6 +31,7 @@ tcg\:"QEMU'\''s translator\: slow, works everywhere"))' \
 '--cmdline-extra=[Add STR to the kernel'\''s command line, through systemd-stub]:STR:_default' \
 '*--credential=[Pass a system credential (repeatable)]:NAME=VALUE:_default' \
 '--ssh-port=[Let port N of the host'\''s loopback lead to the guest'\''s SSH]:N:_default' \
+'*--forward=[Let port HOST of the host'\''s loopback lead to port GUEST of the guest, such as 8080\:80 (repeatable)]:HOST:GUEST:_default' \
 '--mac=[Address of the guest'\''s network card]:MAC:_default' \
 '--cloud=[The cloud the guest finds around itself]:CLOUD:((aws\:"Amazon EC2, with session tokens"
 azure\:"Microsoft Azure"

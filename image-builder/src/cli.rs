@@ -12,7 +12,7 @@ use twinhull_sysutil::size;
 use crate::kept::Kept;
 use crate::progress::Progress;
 use crate::{
-    build, check, convert, diff, explain, inspect, modules, new_module, release, reproduce, sbom,
+    build, check, convert, diff, explain, inspect, modules, new_module, numbers, release, reproduce, sbom,
     secure_boot, source, usage,
 };
 
@@ -309,6 +309,7 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
     let base = args.spec.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
     let epoch = source_date_epoch()?;
     let kept = Kept::open(&cache, args.cache_limit);
+    let numbers = numbers::read(&args.spec)?;
     let options = build::Options {
         out: &args.out,
         guest_dir: args.guest_dir.as_deref(),
@@ -317,6 +318,7 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
         kept: &kept,
         base: &base,
         pin: secure_boot::pin(),
+        numbers: &numbers,
     };
     let attempt = |refresh: bool| {
         let request = source::Request { base: &base, cache: &cache, offline: args.offline, refresh };
@@ -329,6 +331,7 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
         }
         other => other?,
     };
+    numbers::remember(&args.spec, &spec, &built.numbers)?;
     let manifest = serde_json::to_value(&built.manifest)?;
     if args.explain {
         let last = explain::last(&cache, &spec.image.id);

@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod kept;
 mod modules;
 mod new_module;
+mod numbers;
 mod packages;
 mod progress;
 mod release;

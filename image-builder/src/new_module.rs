@@ -5,11 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
+use twinhull_modules::plan::{NAME_RULE, is_name};
 
 use crate::check::print;
-
-/// Longest name of a module.
-const NAME_MAX: usize = 40;
 
 /// Arguments of `new-module`.
 #[derive(Debug, Args)]
@@ -71,10 +69,7 @@ Restart=on-failure
 pub(crate) fn run(args: &NewModuleArgs) -> Result<ExitCode> {
     let folder = &args.folder;
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    ensure!(
-        is_name(name),
-        "{name:?} can't be a module's name; take small letters, digits and `-`, beginning with a letter, at most {NAME_MAX}"
-    );
+    ensure!(is_name(name), "{name:?} can't be a module's name; take {NAME_RULE}");
     if fs_err::symlink_metadata(folder).is_ok() {
         bail!("{} is there already and is left alone; name another folder", folder.display());
     }
@@ -97,13 +92,6 @@ pub(crate) fn run(args: &NewModuleArgs) -> Result<ExitCode> {
     print(std::io::stdout(), &format!("{}\n", folder.display()))?;
     eprintln!("change it, then `image-builder check {}`", folder.display());
     Ok(ExitCode::SUCCESS)
-}
-
-fn is_name(name: &str) -> bool {
-    name.len() <= NAME_MAX
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && !name.ends_with('-')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 #[cfg(test)]

@@ -116,6 +116,10 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Network")]
     ssh_port: Option<u16>,
 
+    /// Let port HOST of the host's loopback lead to port GUEST of the guest, such as 8080:80 (repeatable)
+    #[arg(long, value_name = "HOST:GUEST", value_parser = parse_forward, help_heading = "Network")]
+    forward: Vec<(u16, u16)>,
+
     /// Address of the guest's network card
     #[arg(long, value_name = "MAC", help_heading = "Network")]
     mac: Option<String>,
@@ -199,6 +203,7 @@ impl Args {
             network: !self.no_network,
             mac: self.mac,
             ssh_port: self.ssh_port,
+            forward: self.forward,
             cmdline_extra: self.cmdline_extra,
             credentials: self.credential,
             autologin: self.exec.is_none() && !self.no_autologin,
@@ -238,6 +243,12 @@ fn parse_credential(text: &str) -> Result<(String, Vec<u8>)> {
     Ok((name.to_owned(), value.as_bytes().to_vec()))
 }
 
+fn parse_forward(text: &str) -> Result<(u16, u16)> {
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+    let ports = text.split_once(':').and_then(|(host, guest)| Some((port(host)?, port(guest)?)));
+    ports.context("ports are written as HOST:GUEST, such as 8080:80, each from 1 to 65535")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +260,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         <Args as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn forwarded_ports_come_in_pairs() {
+        let options = parse(&["a.raw", "--forward", "8080:80", "--forward", "8443:443"]).unwrap().options;
+        assert_eq!(options.forward, [(8080, 80), (8443, 443)]);
+        for wrong in ["80", "80:", ":80", "0:80", "80:65536", "a:b", "127.0.0.1:80:80"] {
+            assert!(parse(&["a.raw", "--forward", wrong]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

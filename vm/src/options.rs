@@ -106,6 +106,8 @@ pub struct Options {
     pub mac: Option<String>,
     /// This port of the host's loopback leads to the guest's port 22.
     pub ssh_port: Option<u16>,
+    /// Further ports of the host's loopback, and those of the guest that they lead to.
+    pub forward: Vec<(u16, u16)>,
     /// Fills the guest's `/var` before its services start, but for so many bytes.
     pub fill_disk: Option<u64>,
     /// A folder that is served to the guest.
@@ -173,6 +175,7 @@ impl Default for Options {
             network: true,
             mac: None,
             ssh_port: None,
+            forward: Vec::new(),
             fill_disk: None,
             web: None,
             kill_after: None,
@@ -257,6 +260,7 @@ impl Options {
                 "--network-cut and --no-network exclude each other; drop one"
             );
             ensure!(self.ssh_port.is_none(), "--ssh-port and --no-network exclude each other; drop one");
+            ensure!(self.forward.is_empty(), "--forward and --no-network exclude each other; drop one");
             ensure!(
                 service.is_none(),
                 "the cloud's metadata service needs the network; drop --no-network, or take --cloud nocloud or \
@@ -322,6 +326,7 @@ mod tests {
             Options { fault: "error".parse().ok(), ..options() },
             Options { fault: "error".parse().ok(), cloud: Some(Cloud::Nocloud), ..options() },
             Options { network: false, ssh_port: Some(1), ..options() },
+            Options { network: false, forward: vec![(8080, 80)], ..options() },
             Options { network: false, cloud: Some(Cloud::Hetzner), ..options() },
             Options { exec: Some("true".into()), console: Console::Interactive, ..options() },
             Options { hostname: Some("a b".into()), ..options() },

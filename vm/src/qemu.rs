@@ -189,8 +189,8 @@ impl Plan<'_> {
         if let Some(pipe) = &self.web {
             forward(&mut netdev, &web::address(options), pipe);
         }
-        if let Some(port) = options.ssh_port {
-            netdev.push_str(&format!(",hostfwd=tcp:127.0.0.1:{port}-:22"));
+        for (host, guest) in options.ssh_port.map(|port| (port, 22)).iter().chain(&options.forward) {
+            netdev.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
         }
         words.add(["-netdev", &netdev]);
         words.add([

@@ -9,4 +9,6 @@ pub mod hermetic;
 pub mod initrd;
 mod userdb;
 
+pub use userdb::Numbers;
+
 pub use error::{Error, Result};

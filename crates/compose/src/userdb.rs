@@ -2,7 +2,7 @@
 //!
 //! Packages declare system users in sysusers.d(5) fragments that systemd would apply at boot. Here they are
 //! merged into passwd, group, shadow and gshadow once, with numbers that depend only on the fragments, so
-//! that no boot has to.
+//! that no boot has to. A number once given to a name stays with it: files in /var carry it from version to version.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// Where automatic numbers start, counting down, as systemd-sysusers does.
 const SYSTEM_MAX: u32 = 999;
 const SYSTEM_MIN: u32 = 100;
+
+/// Numbers of users and groups by name; a user and a group of one name share theirs.
+pub type Numbers = BTreeMap<String, u32>;
 
 /// A user or group that a fragment asks for.
 #[derive(Debug)]
@@ -27,9 +30,12 @@ struct Entry {
 
 /// Adds every missing user, group and membership of /usr/lib/sysusers.d to the tree's databases.
 ///
+/// Names that are in `kept` have their numbers, unless the tree gave them to somebody else; no other name gets one of
+/// those. Returns all names that were given a number here, with those that were kept.
+///
 /// Returns [`Error::Config`] for a line that can't be understood and [`Error::Lacks`] when no number is left.
-pub(crate) fn complete(tree: &mut Tree) -> Result<()> {
-    let mut db = Database::read(tree)?;
+pub(crate) fn complete(tree: &mut Tree, kept: &Numbers) -> Result<Numbers> {
+    let mut db = Database { kept: kept.clone(), ..Database::read(tree)? };
     let entries = fragments(tree)?;
     // Groups with fixed numbers first, then everything with fixed numbers, then the rest.
     for pass in 0..4 {
@@ -51,7 +57,8 @@ pub(crate) fn complete(tree: &mut Tree) -> Result<()> {
         db.add_member(&entry.id, &entry.name);
     }
     db.lock_passwords();
-    db.write(tree)
+    db.write(tree)?;
+    Ok(db.kept)
 }
 
 fn fragments(tree: &Tree) -> Result<Vec<Entry>> {
@@ -125,6 +132,8 @@ struct Database {
     group: Vec<Vec<String>>,
     shadow: Vec<Vec<String>>,
     gshadow: Vec<Vec<String>>,
+    /// What was given without being asked for, now or in earlier versions.
+    kept: Numbers,
 }
 
 impl Database {
@@ -150,6 +159,7 @@ impl Database {
             group: rows("group", 4)?,
             shadow: rows("shadow", 9)?,
             gshadow: rows("gshadow", 4)?,
+            kept: Numbers::new(),
         })
     }
 
@@ -241,8 +251,8 @@ impl Database {
         }
     }
 
-    /// The number asked for, or the highest free one.
-    fn number(&self, asked: &str, name: &str) -> Result<u32> {
+    /// The number asked for, the one that the name had, or the highest free one.
+    fn number(&mut self, asked: &str, name: &str) -> Result<u32> {
         let taken = |id: u32| {
             let text = id.to_string();
             self.passwd.iter().any(|u| u[2] == text) || self.group.iter().any(|g| g[2] == text)
@@ -259,11 +269,18 @@ impl Database {
         {
             return Ok(id);
         }
-        (SYSTEM_MIN..=SYSTEM_MAX).rev().find(|id| !taken(*id)).ok_or_else(|| Error::Lacks {
+        let had = self.kept.get(name).copied().filter(|id| !taken(*id) || shared_name(*id));
+        let free = || {
+            let given = |id: &u32| self.kept.values().any(|other| other == id);
+            (SYSTEM_MIN..=SYSTEM_MAX).rev().find(|id| !taken(*id) && !given(id))
+        };
+        let id = had.or_else(free).ok_or_else(|| Error::Lacks {
             what: "free system user number",
             path: name.to_owned(),
             advice: format!("all of {SYSTEM_MIN} to {SYSTEM_MAX} are taken"),
-        })
+        })?;
+        self.kept.insert(name.to_owned(), id);
+        Ok(id)
     }
 
     fn write(&self, tree: &mut Tree) -> Result<()> {
@@ -295,10 +312,10 @@ mod tests {
         tree.insert("/etc/group", Node::file("root:x:0:\nsudo:x:27:me\n")).unwrap();
         let conf = "# c\ng shadow 42\nu web - \"The web\" /srv -\nu fixed 998 - - /bin/sh\nu! app 500:web\nm web sudo\n";
         tree.insert("/usr/lib/sysusers.d/x.conf", Node::file(conf)).unwrap();
-        complete(&mut tree).unwrap_err(); // group web of app does not exist yet: fixed numbers come first
+        complete(&mut tree, &Numbers::new()).unwrap_err(); // group web of app does not exist yet: fixed numbers come first
         let conf = conf.replace("500:web", "500");
         tree.insert("/usr/lib/sysusers.d/x.conf", Node::file(conf)).unwrap();
-        complete(&mut tree).unwrap();
+        complete(&mut tree, &Numbers::new()).unwrap();
         assert_eq!(
             tree.read_text("/etc/passwd").unwrap(),
             "root:x:0:0:root:/root:/bin/bash\nfixed:x:998:998::/:/bin/sh\napp:x:500:500::/:/usr/sbin/nologin\n\
@@ -307,7 +324,7 @@ mod tests {
         assert!(tree.read_text("/etc/group").unwrap().contains("sudo:x:27:me,web\n"));
         assert_eq!(tree.get("/etc/shadow").unwrap().meta.gid, 42);
         let before = tree.read("/etc/passwd").unwrap();
-        complete(&mut tree).unwrap();
+        complete(&mut tree, &Numbers::new()).unwrap();
         assert_eq!(tree.read("/etc/passwd").unwrap(), before);
     }
 
@@ -319,7 +336,7 @@ mod tests {
         tree.insert("/etc/group", Node::file("root:x:0:\nold:x:300:\n")).unwrap();
         tree.insert("/etc/shadow", Node::file("root:$6$secret:1::::::\nme::1::::::\n")).unwrap();
         tree.insert("/usr/lib/sysusers.d/x.conf", Node::file("u new 300\nm me crowd\n")).unwrap();
-        complete(&mut tree).unwrap();
+        complete(&mut tree, &Numbers::new()).unwrap();
         let passwd = tree.read_text("/etc/passwd").unwrap();
         assert!(passwd.contains("new:x:999:999:"), "{passwd}");
         assert!(passwd.contains("me:!*:1000"), "{passwd}");
@@ -332,7 +349,48 @@ mod tests {
     fn a_wrong_line_is_named() {
         let mut tree = Tree::new();
         tree.insert("/usr/lib/sysusers.d/x.conf", Node::file("\nz nonsense\n")).unwrap();
-        let error = complete(&mut tree).unwrap_err().to_string();
+        let error = complete(&mut tree, &Numbers::new()).unwrap_err().to_string();
         assert!(error.starts_with("/usr/lib/sysusers.d/x.conf:2:"), "{error}");
+    }
+
+    #[test]
+    fn numbers_stay_with_their_names() {
+        let made = |conf: &str, kept: &[(&str, u32)]| {
+            let mut tree = Tree::new();
+            tree.insert(
+                "/etc/passwd",
+                Node::file("root:x:0:0:root:/root:/bin/bash\nold:x:950:950::/:/bin/sh\n"),
+            )
+            .unwrap();
+            tree.insert("/etc/group", Node::file("root:x:0:\nold:x:950:\n")).unwrap();
+            tree.insert("/usr/lib/sysusers.d/x.conf", Node::file(conf)).unwrap();
+            let kept = kept.iter().map(|(name, id)| ((*name).to_owned(), *id)).collect();
+            let numbers = complete(&mut tree, &kept).unwrap();
+            let passwd = tree.read_text("/etc/passwd").unwrap();
+            let ids: Vec<_> = (passwd.lines().skip(2))
+                .map(|line| line.split(':').take(4).collect::<Vec<_>>().join(":"))
+                .collect();
+            (
+                ids.join(" "),
+                numbers.into_iter().map(|(name, id)| format!("{name}={id}")).collect::<Vec<_>>().join(" "),
+            )
+        };
+        let pair = |ids: &str, numbers: &str| (ids.to_owned(), numbers.to_owned());
+        for (conf, kept, want) in [
+            ("u bots -\n", &[][..], pair("bots:x:999:999", "bots=999")),
+            // A new name in front of it takes another number.
+            (
+                "u acme -\nu bots -\n",
+                &[("bots", 999)],
+                pair("acme:x:998:998 bots:x:999:999", "acme=998 bots=999"),
+            ),
+            // What is gone may come back, and its files are nobody else's.
+            ("u acme -\n", &[("bots", 999)], pair("acme:x:998:998", "acme=998 bots=999")),
+            // The tree's own word counts, and a number that it gave away isn't taken from its user.
+            ("u bots 300\n", &[("bots", 999)], pair("bots:x:300:300", "bots=999")),
+            ("u bots -\n", &[("bots", 950)], pair("bots:x:999:999", "bots=999")),
+        ] {
+            assert_eq!(made(conf, kept), want, "{conf:?} {kept:?}");
+        }
     }
 }

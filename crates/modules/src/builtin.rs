@@ -12,7 +12,7 @@ use crate::model::Module;
 static MODULES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../modules");
 
 /// Their names, sorted.
-pub const NAMES: [&str; 2] = ["app", "nginx"];
+pub const NAMES: [&str; 7] = ["acme", "app", "files", "login-shell", "nginx", "openssh", "php-fpm"];
 
 /// The module of this name, which is loaded once.
 pub fn get(name: &str) -> Option<Result<Arc<Module>, Diagnostics>> {

@@ -29,6 +29,7 @@ pub(crate) fn new() -> Environment<'static> {
     engine.add_filter("unit", |text: String| text.replace('%', "%%"));
     engine.add_filter("exec", exec);
     engine.add_filter("quote", |text: String| quote(&text));
+    engine.add_filter("outside", outside);
     engine
 }
 
@@ -54,6 +55,16 @@ fn exec(words: Value) -> Result<String, Error> {
         out.push(if plain { word } else { quote(&word) });
     }
     Ok(out.join(" "))
+}
+
+/// The host names that none of `names` is or, with `*` for one label, stands for.
+fn outside(hosts: Vec<String>, names: Vec<String>) -> Vec<String> {
+    let covers = |name: &String, host: &String| {
+        let above = host.split_once('.').map(|(_, above)| above);
+        name.eq_ignore_ascii_case(host)
+            || name.strip_prefix("*.").zip(above).is_some_and(|(of, above)| of.eq_ignore_ascii_case(above))
+    };
+    hosts.into_iter().filter(|host| !names.iter().any(|name| covers(name, host))).collect()
 }
 
 fn quote(text: &str) -> String {
@@ -97,6 +108,22 @@ mod tests {
         }
         for words in [vec!["+a"], vec!["a", "b\nc"]] {
             assert!(engine.render_str("{{ c | exec }}", context! { c => words }).is_err());
+        }
+    }
+
+    #[test]
+    fn hosts_are_covered_by_a_certificate_or_not() {
+        let engine = new();
+        let names = ["example.org", "*.example.org"];
+        for (host, want) in [
+            ("example.org", "[]"),
+            ("www.Example.org", "[]"),
+            ("a.b.example.org", "[\"a.b.example.org\"]"),
+            ("org", "[\"org\"]"),
+            ("example.com", "[\"example.com\"]"),
+        ] {
+            let context = context! { hosts => [host], names };
+            assert_eq!(engine.render_str("{{ hosts | outside(names) }}", context).unwrap(), want);
         }
     }
 

@@ -31,11 +31,13 @@ pub enum Format {
     Command,
     /// The name of a credential.
     Credential,
+    /// A file or folder beside the spec.
+    Local,
 }
 
 impl Format {
     /// All of them, with the words that module.yaml has for them.
-    pub const ALL: [(&'static str, Format); 12] = [
+    pub const ALL: [(&'static str, Format); 13] = [
         ("duration", Format::Duration),
         ("size", Format::Size),
         ("port", Format::Port),
@@ -48,6 +50,7 @@ impl Format {
         ("user", Format::User),
         ("command", Format::Command),
         ("credential", Format::Credential),
+        ("local", Format::Local),
     ];
 
     /// With its article.
@@ -65,6 +68,7 @@ impl Format {
             Format::User => "a user name",
             Format::Command => "a command",
             Format::Credential => "the name of a credential",
+            Format::Local => "a file or folder, relative to the spec's folder",
         }
     }
 
@@ -83,6 +87,7 @@ impl Format {
             Format::User => "www-data",
             Format::Command => "/usr/bin/tgbots",
             Format::Credential => "dns-token",
+            Format::Local => "./site",
         }
     }
 
@@ -104,6 +109,7 @@ impl Format {
                     path(text) || (is_word(text, "+._-") && !text.starts_with(['-', '.', '+']))
                 }
                 Format::Credential => text.len() <= 64 && is_word(text, "._-") && !text.starts_with('.'),
+                Format::Local => !text.is_empty() && !text.chars().any(char::is_control),
             };
         if good {
             return None;

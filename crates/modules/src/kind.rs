@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 
 use regex_lite::Regex;
 use serde_json::{Map, Number, Value, json};
@@ -133,6 +134,8 @@ pub struct Check<'r, 't, 's> {
     pub report: &'r mut Report<'t>,
     /// The services there are, with their templates.
     pub services: &'s BTreeMap<String, String>,
+    /// The folder of the spec; without it, files beside it are not looked for.
+    pub base: Option<&'s Path>,
 }
 
 impl Check<'_, '_, '_> {
@@ -212,7 +215,8 @@ impl Check<'_, '_, '_> {
     ) -> Option<Value> {
         for kind in kinds {
             let mut trial = Report::new("");
-            let found = Check { report: &mut trial, services: self.services }.value(kind, node, at, path);
+            let found = Check { report: &mut trial, services: self.services, base: self.base }
+                .value(kind, node, at, path);
             if found.is_some() {
                 return found;
             }
@@ -311,6 +315,13 @@ impl Check<'_, '_, '_> {
                 _ => self.word(node, path, text, "a port", "write a number from 1 to 65535"),
             },
             Kind::Format(Format::Port) => self.wrong_type(kind, node, &node.span, path),
+            Kind::Format(Format::Local) if self.base.is_some_and(|base| !base.join(text).exists()) => {
+                let message = format!("{path}: there is no file or folder {}", quoted(text));
+                self.report
+                    .add(Code::NotFound, &node.span, path, message)
+                    .hint("paths start at the spec's folder");
+                None
+            }
             Kind::Format(format) => match format.problem(text) {
                 None => Some(json!(text)),
                 Some(hint) => self.word(node, path, text, format.noun(), &hint),

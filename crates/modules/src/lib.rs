@@ -22,5 +22,5 @@ mod secret;
 mod write;
 
 pub use model::Module;
-pub use output::Output;
+pub use output::{Copied, Output};
 pub use plan::{Request, plan};

@@ -12,8 +12,8 @@ use crate::engine;
 use crate::format::Format;
 use crate::kind::{Check, Kind};
 use crate::model::{
-    Conflict, Contribution, Field, FileRule, Merge, Module, Output, Parameter, Template, UnitRule, Widen,
-    Written,
+    Conflict, Contribution, CopyRule, Field, FileRule, Merge, Module, Output, Parameter, Template, UnitRule,
+    Widen, Written,
 };
 use crate::reader::{Entry, Fields, text};
 use crate::{plan, sandbox};
@@ -120,6 +120,7 @@ impl Loader<'_> {
             "listens",
             "network",
             "files",
+            "copies",
             "units",
             "sysusers",
             "tmpfiles",
@@ -146,6 +147,9 @@ impl Loader<'_> {
         let files = (fields.list(&mut self.report, "files").into_iter())
             .map(|node| self.file(node, &format!("{path}.files")))
             .collect();
+        let copies = (fields.list(&mut self.report, "copies").into_iter())
+            .map(|node| self.copy(node, &format!("{path}.copies")))
+            .collect();
         let units = (fields.list(&mut self.report, "units").into_iter())
             .map(|node| self.unit(node, &format!("{path}.units")))
             .collect();
@@ -161,6 +165,7 @@ impl Loader<'_> {
             listens: self.expression(&fields, "listens"),
             network: self.expression(&fields, "network"),
             files,
+            copies,
             units,
             sysusers: self.written(&fields, "sysusers"),
             tmpfiles: self.written(&fields, "tmpfiles"),
@@ -191,7 +196,7 @@ impl Loader<'_> {
                 return if empty { Some(serde_json::json!([])) } else { None };
             }
             let services = BTreeMap::new();
-            let mut check = Check { report: &mut self.report, services: &services };
+            let mut check = Check { report: &mut self.report, services: &services, base: None };
             check.value(&kind, entry.value, &entry.key.span, &fields.join(name))
         };
         let (default, example) = (value("default"), value("example"));
@@ -383,7 +388,8 @@ impl Loader<'_> {
     }
 
     fn file(&mut self, node: &Node, path: &str) -> FileRule {
-        let fields = Fields::read(&mut self.report, node, &node.span, path, &["path", "template", "mode"]);
+        let fields =
+            Fields::read(&mut self.report, node, &node.span, path, &["path", "template", "mode", "adds"]);
         let mode = fields
             .text(&mut self.report, "mode")
             .map_or(Some(0o644), |mode| u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o755));
@@ -393,7 +399,15 @@ impl Loader<'_> {
         }
         fields.needed(&mut self.report, "path", "where the file goes");
         let (path, template) = (self.one(&fields, "path"), self.template_name(&fields));
-        FileRule { path, template, mode: mode.unwrap_or(0o644) }
+        let adds = fields.bool(&mut self.report, "adds");
+        FileRule { path, template, mode: mode.unwrap_or(0o644), adds }
+    }
+
+    fn copy(&mut self, node: &Node, path: &str) -> CopyRule {
+        let fields = Fields::read(&mut self.report, node, &node.span, path, &["from", "path"]);
+        fields.needed(&mut self.report, "from", "the file or folder beside the spec");
+        fields.needed(&mut self.report, "path", "where it goes");
+        CopyRule { from: self.one(&fields, "from"), path: self.one(&fields, "path") }
     }
 
     fn unit(&mut self, node: &Node, path: &str) -> UnitRule {
@@ -491,8 +505,13 @@ impl Loader<'_> {
     fn example(&mut self, root: &Node, module: &Module) {
         let Some(node) = root.get("example") else { return };
         let modules = [module];
-        let services =
-            plan::Request { modules: &modules, services: node, path: "example", targets: &BTreeMap::new() };
+        let services = plan::Request {
+            modules: &modules,
+            services: node,
+            path: "example",
+            targets: &BTreeMap::new(),
+            base: None,
+        };
         let output = plan::plan(&services, &mut self.report);
         if output.services.is_empty() && self.report.is_empty() {
             self.report.add(Code::BadValue, &node.span, "example", "the example has no services".into());

@@ -64,6 +64,8 @@ pub struct Template {
     pub network: Option<Written>,
     /// Files.
     pub files: Vec<FileRule>,
+    /// Files and folders beside the spec.
+    pub copies: Vec<CopyRule>,
     /// Units.
     pub units: Vec<UnitRule>,
     /// Lines of sysusers.d.
@@ -193,6 +195,17 @@ pub struct FileRule {
     pub template: String,
     /// Its mode.
     pub mode: u32,
+    /// Whether it goes behind what the tree has at this path.
+    pub adds: bool,
+}
+
+/// A file or folder beside the spec that goes into the image.
+#[derive(Debug)]
+pub struct CopyRule {
+    /// What: a text to render; an empty one copies nothing.
+    pub from: Written,
+    /// Where it goes: a text to render.
+    pub path: Written,
 }
 
 /// A unit to make.

@@ -11,6 +11,9 @@ pub struct Output {
     pub services: BTreeMap<String, Service>,
     /// Files by their absolute paths, units and fragments among them.
     pub files: BTreeMap<String, File>,
+    /// Files and folders beside the spec, by where they go.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub copies: BTreeMap<String, Copied>,
     /// Commands that the tree must have.
     pub needs: Vec<Need>,
     /// What is listened on.
@@ -39,8 +42,20 @@ pub struct File {
     pub mode: u32,
     /// Content.
     pub content: String,
+    /// Whether it goes behind what the tree has at this path.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub adds: bool,
     /// Where it comes from, one entry a service that has a part in it.
     pub origins: Vec<Origin>,
+}
+
+/// A file or folder beside the spec that goes into the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Copied {
+    /// Its path, relative to the spec's folder.
+    pub from: String,
+    /// The service.
+    pub origin: Origin,
 }
 
 /// Where a file comes from.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use twinhull_source::yaml::{Content, Node};
@@ -20,8 +21,17 @@ use crate::output::{Output, Service};
 use crate::reader::{self, Entry, entries, text};
 use crate::write::Writer;
 
-/// Longest name of a service: units and users are named after it.
-const NAME_MAX: usize = 40;
+/// What a name of a service or module must be, in words. Units and users are named after it.
+pub const NAME_RULE: &str =
+    "small letters, digits and `-`, beginning with a letter, not ending with `-`, at most 40 characters";
+
+/// Whether `text` keeps to [`NAME_RULE`].
+pub fn is_name(text: &str) -> bool {
+    text.len() <= 40
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
 
 /// What is to be planned.
 #[derive(Debug)]
@@ -34,6 +44,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// Which services each target wants; without one, multi-user.target wants all.
     pub targets: &'a BTreeMap<String, Vec<&'a Node>>,
+    /// The folder of the spec; without it, files beside it are not looked for.
+    pub base: Option<&'a Path>,
 }
 
 /// A service whose template is known.
@@ -117,7 +129,7 @@ pub fn plan(request: &Request<'_>, report: &mut Report<'_>) -> Output {
     let nodes: HashMap<&str, &Entry<'_>> = found.iter().map(|entry| (entry.name, entry)).collect();
     for instance in &mut instances {
         if let Some(entry) = nodes.get(instance.name) {
-            parameters(instance, entry, &templates, report);
+            parameters(instance, entry, &templates, request.base, report);
         }
     }
     let order = order(&mut instances, request.path, report);
@@ -143,15 +155,10 @@ pub fn plan(request: &Request<'_>, report: &mut Report<'_>) -> Output {
 
 fn instance<'a>(request: &Request<'a>, entry: &Entry<'a>, report: &mut Report<'_>) -> Option<Instance<'a>> {
     let path = format!("{}.{}", request.path, entry.name);
-    let good_name = entry.name.len() <= NAME_MAX
-        && entry.name.starts_with(|c: char| c.is_ascii_lowercase())
-        && !entry.name.ends_with('-')
-        && entry.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let good_name = is_name(entry.name);
     if !good_name {
         let message = format!("{path}: {} can't be a service's name", quoted(entry.name));
-        report.add(Code::BadValue, &entry.key.span, &path, message).hint(format!(
-            "small letters, digits and `-`, beginning with a letter, at most {NAME_MAX} characters"
-        ));
+        report.add(Code::BadValue, &entry.key.span, &path, message).hint(NAME_RULE);
     }
     let Some(template) = entry.value.get("template") else {
         let at = &entry.key.span;
@@ -209,6 +216,7 @@ fn parameters<'a>(
     instance: &mut Instance<'a>,
     entry: &Entry<'a>,
     templates: &BTreeMap<String, String>,
+    base: Option<&Path>,
     report: &mut Report<'_>,
 ) {
     let before = report.count();
@@ -229,7 +237,7 @@ fn parameters<'a>(
         };
         let path = format!("{}.{}", instance.path, entry.name);
         instance.places.insert(entry.name, entry.value.span.clone());
-        let mut check = Check { report, services: templates };
+        let mut check = Check { report, services: templates, base };
         if let Some(value) = check.value(&parameter.kind, entry.value, &entry.key.span, &path) {
             instance.values.insert(entry.name.to_owned(), value);
         }
@@ -476,6 +484,7 @@ fn targets(request: &Request<'_>, instances: &[Instance<'_>], writer: &mut Write
                     let names: Vec<_> = instances.iter().map(|i| i.name).collect();
                     let hint = match near {
                         Some(near) => format!("did you mean `{near}`?"),
+                        None if names.is_empty() => "there are none; add it under `services:`".into(),
                         None if names.len() > 20 => "names are those under `services:`".into(),
                         None => format!("the services are {}", suggest::list(&names)),
                     };

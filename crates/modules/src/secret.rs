@@ -19,11 +19,15 @@ const KEY_LENGTH: usize = 32;
 /// What `text` looks like, if it is a secret.
 pub(crate) fn looks_like(text: &str) -> Option<&'static str> {
     let text = text.trim();
-    if let Some((_, what)) = PREFIXES.iter().find(|(prefix, _)| text.starts_with(prefix)) {
-        return Some(what);
-    }
     if text.contains("PRIVATE KEY-----") {
         return Some("a key");
+    }
+    // What everybody may have also comes as PEM.
+    if ["CERTIFICATE", "PUBLIC KEY"].iter().any(|what| text.starts_with(&format!("-----BEGIN {what}-----"))) {
+        return None;
+    }
+    if let Some((_, what)) = PREFIXES.iter().find(|(prefix, _)| text.starts_with(prefix)) {
+        return Some(what);
     }
     // A password in a URL: scheme://user:password@host
     let login = text.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
@@ -54,6 +58,11 @@ mod tests {
             ("postgres://app:hunter2@db/app", true),
             ("ghp_abcdef", true),
             ("-----BEGIN OPENSSH PRIVATE KEY-----", true),
+            ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", false),
+            (
+                "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n",
+                true,
+            ),
             ("qZ8vK2mX9pL4wR7tY1uB6nC3sD5fG0hJ", true),
         ] {
             assert_eq!(looks_like(text).is_some(), secret, "{text}");

@@ -10,7 +10,7 @@ use crate::engine::{OUTPUT_MAX, fill};
 use crate::format::Format;
 use crate::merge::{Claim, conflict};
 use crate::model::{UnitRule, Written};
-use crate::output::{File, Need, Opening, Origin, Output};
+use crate::output::{Copied, File, Need, Opening, Origin, Output};
 use crate::plan::{Instance, broken, truth, value};
 use crate::{sandbox, secret};
 
@@ -58,7 +58,20 @@ impl Writer {
             };
             let Some(content) = self.render(instance, &rule.template, context, report) else { continue };
             let source = Some(format!("templates/{}", rule.template));
-            self.file(instance, &path, rule.mode, content, source, rule.path.line, report);
+            if self.file(instance, &path, rule.mode, content, source, rule.path.line, report)
+                && let Some(file) = self.output.files.get_mut(&path)
+            {
+                file.adds = rule.adds;
+            }
+        }
+        for rule in &template.copies {
+            let from = text(instance, &rule.from, context, report).filter(|from| !from.is_empty());
+            let Some(from) = from else { continue };
+            let Some(path) = text(instance, &rule.path, context, report) else { continue };
+            if self.claim(instance, &path, rule.path.line, report) {
+                let origin = origin(instance, None, rule.path.line);
+                self.output.copies.insert(path, Copied { from, origin });
+            }
         }
         let mut units = Vec::new();
         for rule in &template.units {
@@ -206,7 +219,8 @@ impl Writer {
              Type=oneshot\n\
              RemainAfterExit=yes\n\
              DynamicUser=yes\n\
-             ExecStart={command}\n\
+             # What has only just been started may take a while.\n\
+             ExecStart=/bin/sh -c 'until \"$$@\"; do sleep 1; done' health {command}\n\
              TimeoutStartSec=60s\n",
             instance.name
         );
@@ -243,12 +257,6 @@ impl Writer {
         line: usize,
         report: &mut Report<'_>,
     ) -> bool {
-        let inside = path.starts_with("/usr/") || path.starts_with("/etc/");
-        if !inside || Format::Path.problem(path).is_some() {
-            let problem = format!("makes the file {}; files of images are in /usr and /etc", quoted(path));
-            fault(instance, line, &problem, report);
-            return false;
-        }
         if content.contains("PRIVATE KEY-----")
             || content.lines().any(|l| secret::looks_like(l) == Some("a token"))
         {
@@ -259,6 +267,22 @@ impl Writer {
                 .hint("let the service read it from a credential");
             return false;
         }
+        if !self.claim(instance, path, line, report) {
+            return false;
+        }
+        let origins = vec![origin(instance, source, line)];
+        self.output.files.insert(path.to_owned(), File { mode, content, adds: false, origins });
+        true
+    }
+
+    /// Whether the service may have something at `path`, which is then its own.
+    fn claim(&mut self, instance: &Instance<'_>, path: &str, line: usize, report: &mut Report<'_>) -> bool {
+        let inside = path.starts_with("/usr/") || path.starts_with("/etc/");
+        if !inside || Format::Path.problem(path).is_some() {
+            let problem = format!("makes the file {}; files of images are in /usr and /etc", quoted(path));
+            fault(instance, line, &problem, report);
+            return false;
+        }
         let claim = (instance.name.to_owned(), instance.at.clone());
         if let Some(first) = self.files.get(path) {
             let message = format!("{}: {path} has two owners", instance.path);
@@ -266,8 +290,6 @@ impl Writer {
             return false;
         }
         self.files.insert(path.to_owned(), claim);
-        let origins = vec![origin(instance, source, line)];
-        self.output.files.insert(path.to_owned(), File { mode, content, origins });
         true
     }
 
@@ -314,11 +336,12 @@ impl Writer {
                 origins.push(origin);
             }
             let path = format!("/usr/lib/{folder}/{SHARED}");
-            self.output.files.insert(path, File { mode: 0o644, content, origins });
+            self.output.files.insert(path, File { mode: 0o644, content, adds: false, origins });
         }
         let drop_in = |key: &str, units: &BTreeSet<String>| File {
             mode: 0o644,
             content: units.iter().fold("[Unit]\n".to_owned(), |text, unit| format!("{text}{key}={unit}\n")),
+            adds: false,
             origins: Vec::new(),
         };
         for (target, units) in &self.output.wants {

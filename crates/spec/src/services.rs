@@ -12,7 +12,9 @@ use twinhull_source::{Code, Report, quoted};
 /// Loads the modules and says what the services become. Without `base`, modules in folders are unknown, and with
 /// them what their services may say.
 pub(crate) fn plan(root: &Node, base: Option<&Path>, report: &mut Report<'_>) -> Output {
-    let Some(services) = root.get("services") else { return Output::default() };
+    // Without services, modules and targets are still looked at.
+    let none = Node { span: 0..0, mark: None, content: Content::Map(Vec::new()) };
+    let services = root.get("services").unwrap_or(&none);
     let Some(modules) = modules(root, base, report) else { return Output::default() };
     let modules: Vec<&Module> = modules.iter().map(|module| &**module).collect();
     let mut targets = BTreeMap::new();
@@ -25,7 +27,7 @@ pub(crate) fn plan(root: &Node, base: Option<&Path>, report: &mut Report<'_>) ->
         }
     }
     twinhull_modules::plan(
-        &Request { modules: &modules, services, path: "services", targets: &targets },
+        &Request { modules: &modules, services, path: "services", targets: &targets, base },
         report,
     )
 }

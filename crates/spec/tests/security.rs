@@ -5,12 +5,16 @@ use std::process::Command;
 const SPEC: &str = "
 image: {id: a, version: 1}
 tree: {dir: .}
-modules: [app, nginx]
+modules: [acme, app, nginx, php-fpm]
 services:
   plain: {template: app.service, command: [/usr/bin/true]}
   loud: {template: app.service, command: [/usr/bin/true], user: loud, listen: [8080], health: [/usr/bin/true]}
   wide: {template: app.service, command: [/usr/bin/true], user: wide, listen: [81], network: true, jit: true, state: true}
   web: {template: nginx.server, listen-tls: [443]}
+  site: {template: nginx.site, server: web, hosts: [a.example], root: /usr/share/site, tls: cert}
+  cert: {template: acme.certificate, domains: [a.example], email: a@a.example}
+  pool: {template: php-fpm.pool, user: dog, network: true}
+  job: {template: app.job, command: [/usr/bin/true], schedule: daily, network: true, jit: true}
 ";
 
 #[test]
@@ -22,6 +26,8 @@ fn units_are_confined() {
         let unit = dir.path().join(path.rsplit('/').next().unwrap());
         // A program that exists wherever this runs.
         let content = file.content.replace("ExecStart=nginx", "ExecStart=/usr/bin/true");
+        let content = content.replace("ExecStart=php-fpm8.4", "ExecStart=/usr/bin/true");
+        let content = content.replace("ExecStart=/usr/lib/services/cert/", "ExecStart=/usr/bin/true ");
         fs_err::write(&unit, content).unwrap();
         let result = Command::new("systemd-analyze")
             .args(["security", "--offline=yes", "--threshold=40", "--no-pager"])
@@ -33,5 +39,5 @@ fn units_are_confined() {
         assert!(result.status.success(), "{path}:\n{said}\n{}", file.content);
         checked += 1;
     }
-    assert_eq!(checked, 6);
+    assert_eq!(checked, 11);
 }

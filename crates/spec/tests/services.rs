@@ -295,3 +295,18 @@ fn the_order_of_services_changes_nothing() {
     let back = good(&format!("{WEB}{one}")).services;
     assert_eq!(forth.files, back.files);
 }
+
+#[test]
+fn without_services_modules_and_targets_are_looked_at() {
+    let head = "image: {id: a, version: 1}\ntree: {dir: .}\n";
+    for (text, line, column, want) in [
+        ("modules: [ngnix]", 3, 11, "there is no module \"ngnix\""),
+        ("targets: {multi-user: {wants: [a]}}", 3, 32, "there is no service \"a\""),
+    ] {
+        let found = parse("spec.yaml", &format!("{head}{text}\n"), None).unwrap_err();
+        let item = &found.items[0];
+        assert_eq!((item.place.line, item.place.column), (line, column), "{}", found.render(false));
+        assert!(item.message.contains(want), "{}", found.render(false));
+    }
+    assert!(parse("spec.yaml", &format!("{head}modules: [nginx]\n"), None).is_ok());
+}

@@ -13,7 +13,7 @@ mod updates;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use twinhull_compose::hermetic;
+use twinhull_compose::{Numbers, hermetic};
 use twinhull_disk::types::Arch;
 use twinhull_fsimg::{Format, erofs};
 use twinhull_secureboot::Pin;
@@ -52,6 +52,8 @@ pub struct Options<'a> {
     pub base: &'a Path,
     /// Passphrase or PIN of the signing key.
     pub pin: Option<Pin>,
+    /// Numbers that users and groups had in earlier versions.
+    pub numbers: &'a Numbers,
 }
 
 /// What a build made.
@@ -61,6 +63,8 @@ pub struct Built {
     pub image: PathBuf,
     /// Its description, which also lies beside it.
     pub manifest: Manifest,
+    /// Numbers that users and groups were given, and those they had.
+    pub numbers: Numbers,
 }
 
 /// The architecture a spec asks for.
@@ -81,7 +85,7 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
     let written = write(spec, tree, options, progress);
     // What went wrong with a damaged tree doesn't matter.
     origin.sha256 = digest.map(Hashing::finish).transpose()?;
-    let Unfinished { written, mut manifest, bill } = written?;
+    let Unfinished { written, mut manifest, bill, numbers } = written?;
     manifest.set_origin(origin);
     let name = format!("{}_{}", spec.image.id, spec.image.version);
     let text = serde_json::to_string_pretty(&manifest)? + "\n";
@@ -90,7 +94,7 @@ pub fn build(spec: &Spec, opened: Opened, options: &Options<'_>, progress: &Prog
         let path = options.out.join(format!("{name}.{ending}"));
         twinhull_sysutil::atomic::replace_without_sync(&path, text.as_bytes(), 0o644)?;
     }
-    Ok(Built { image: options.out.join(format!("{name}.raw")), manifest })
+    Ok(Built { image: options.out.join(format!("{name}.raw")), manifest, numbers })
 }
 
 /// An image that is written but not in its place.
@@ -99,6 +103,7 @@ struct Unfinished {
     manifest: Manifest,
     /// The bill of materials.
     bill: String,
+    numbers: Numbers,
 }
 
 /// Writes the image beside its place.
@@ -112,7 +117,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
     let mut guest = guest::load(options.guest_dir, spec.updates.is_some())?;
     updates::add(spec, options.base, &tree, &mut guest.overlay)?;
     partitions::add(spec, &mut guest.overlay)?;
-    services::check(&spec.services, &tree, &guest.overlay)?;
+    let files = services::files(&spec.services, options.base, &tree, &guest.overlay)?;
     let programs = guest.digests;
 
     let step = progress.step("Making /usr hermetic");
@@ -125,9 +130,10 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
             hostname: Some(spec.system.hostname.clone().unwrap_or_else(|| spec.image.id.clone())),
             enable: spec.system.enable.clone(),
             overlay: guest.overlay,
-            files: services::files(&spec.services)?,
+            files,
             epoch: options.epoch.or(spec.image.timestamp),
             minimize: minimize(spec),
+            numbers: options.numbers.clone(),
         },
         options.kept.store(),
     )?;
@@ -207,7 +213,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
         programs_version: Some(env!("CARGO_PKG_VERSION").into()),
         components,
     })?;
-    Ok(Unfinished { written, manifest, bill })
+    Ok(Unfinished { written, manifest, bill, numbers: hermetic.numbers })
 }
 
 /// What is taken out of the tree: everything that can be, unless the spec keeps it. Real machines may need any driver.

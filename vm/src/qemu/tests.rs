@@ -65,13 +65,18 @@ fn a_tpm_is_a_socket() {
 
 #[test]
 fn hetzner_has_dmi_strings_and_a_forwarded_service() {
-    let options = Options { cloud: Some(Cloud::Hetzner), ssh_port: Some(2222), ..Options::default() };
+    let options = Options {
+        cloud: Some(Cloud::Hetzner),
+        ssh_port: Some(2222),
+        forward: vec![(8080, 80)],
+        ..Options::default()
+    };
     let line = line(&options, |plan| plan.pipe = Some("'/a,b/runvm' internal-pipe 9".into()));
     for want in [
         "guestfwd=tcp:169.254.169.254:80-cmd:'/a,,b/runvm' internal-pipe 9",
         "manufacturer=Hetzner,product=vServer,serial=42",
         "mac=96:00:00:08:19:da",
-        "hostfwd=tcp:127.0.0.1:2222-:22",
+        "hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8080-:80",
     ] {
         assert!(line.contains(want), "{want}: {line}");
     }

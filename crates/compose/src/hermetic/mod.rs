@@ -14,7 +14,8 @@ mod tmpfiles;
 use twinhull_sysutil::store::Store;
 use twinhull_tree::{Kind, Node, Timestamp, Tree};
 
-use crate::{Error, Result, userdb};
+use crate::userdb::{self, Numbers};
+use crate::{Error, Result};
 
 pub use kernel::Kernel;
 
@@ -39,6 +40,8 @@ pub struct Options {
     pub epoch: Option<i64>,
     /// What is taken out to make the image small.
     pub minimize: minimize::Options,
+    /// Numbers that users and groups had in earlier versions.
+    pub numbers: Numbers,
 }
 
 /// A hermetic /usr and what was learned while making it.
@@ -54,6 +57,8 @@ pub struct Hermetic {
     pub minimized: Vec<minimize::Removed>,
     /// Units that the image starts by itself, as (target, unit).
     pub enabled: Vec<(String, String)>,
+    /// Numbers that users and groups were given, and those they had.
+    pub numbers: Numbers,
     /// os-release with image id and version.
     pub os_release: String,
     /// Time every file is at most as new as, seconds since 1970.
@@ -77,7 +82,7 @@ pub fn make(mut tree: Tree, options: &Options, store: Option<&dyn Store>) -> Res
         tree.insert(path, node.clone())?;
     }
     let os_release = os_release(&mut tree, options)?;
-    userdb::complete(&mut tree)?;
+    let numbers = userdb::complete(&mut tree, &options.numbers)?;
     databases::make(&mut tree, &kernel.version, store)?;
     let minimized = minimize::apply(&mut tree, &kernel.version, &options.minimize)?;
     let enabled = presets::apply(&mut tree, &options.enable)?;
@@ -88,7 +93,7 @@ pub fn make(mut tree: Tree, options: &Options, store: Option<&dyn Store>) -> Res
             node.meta.mtime = Timestamp { secs: epoch, nanos: 0 };
         }
     });
-    Ok(Hermetic { tree, kernel, removed, minimized, enabled, os_release, epoch })
+    Ok(Hermetic { tree, kernel, removed, minimized, enabled, numbers, os_release, epoch })
 }
 
 /// Takes out what only an initrd needs, once the initrd is made: its folder of units, and the distribution's

@@ -21,14 +21,21 @@ pub fn read(path: &Path) -> Result<Tree> {
     if !meta.is_dir() {
         return Err(Error::Source(format!("{} is no folder; a `dir:` tree must be one", path.display())));
     }
+    let mut tree = Tree::new();
+    tree.insert("/", node(path)?)?;
+    Ok(tree)
+}
+
+/// Reads what is at `path`: a folder with all in it, or a single file. Owners are as with [`read`].
+///
+/// Returns [`Error::Source`] when something can't be read.
+pub fn node(path: &Path) -> Result<Node> {
     let mut reader = Reader {
         own_uid: rustix::process::geteuid().as_raw(),
         own_gid: rustix::process::getegid().as_raw(),
         links: HashMap::new(),
     };
-    let mut tree = Tree::new();
-    tree.insert("/", reader.node(path)?)?;
-    Ok(tree)
+    reader.node(path)
 }
 
 struct Reader {
