@@ -331,7 +331,7 @@ fn build_image(args: &BuildArgs) -> Result<ExitCode> {
         }
         other => other?,
     };
-    numbers::remember(&args.spec, &spec, &built.numbers)?;
+    numbers::remember(&args.spec, &spec, &numbers, &built.numbers)?;
     let manifest = serde_json::to_value(&built.manifest)?;
     if args.explain {
         let last = explain::last(&cache, &spec.image.id);

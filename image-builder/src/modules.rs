@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 use twinhull_modules::library::{self, Missing};
-use twinhull_modules::output::{File, Origin, Output};
+use twinhull_modules::output::{Copied, File, Origin, Output};
 use twinhull_modules::{Module, builtin, docs};
 
 use crate::check::{self, print};
@@ -181,7 +181,10 @@ pub(crate) fn render(args: &RenderArgs) -> Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let text = match &args.path {
-        Some(path) => find(&output, path)?.content.clone(),
+        Some(path) => match copy(&output, path) {
+            Some(copied) => bail!("{path} is copied from {}, relative to the spec's folder", copied.from),
+            None => find(&output, path)?.content.clone(),
+        },
         None if args.json => serde_json::to_string_pretty(&output)? + "\n",
         None => files(&output),
     };
@@ -192,12 +195,16 @@ pub(crate) fn render(args: &RenderArgs) -> Result<ExitCode> {
 fn files(output: &Output) -> String {
     let mut out = String::new();
     for (path, file) in &output.files {
-        let _ = writeln!(out, "==> {path} ({:04o}) <==", file.mode);
+        let adds = if file.adds { ", behind what the tree has there" } else { "" };
+        let _ = writeln!(out, "==> {path} ({:04o}{adds}) <==", file.mode);
         for origin in &file.origins {
             let _ = writeln!(out, "==> {}", from(origin));
         }
         out += &file.content;
         out += "\n";
+    }
+    for (path, copied) in &output.copies {
+        let _ = writeln!(out, "==> {path}, copied from {} <==\n==> {}\n", copied.from, from(&copied.origin));
     }
     out
 }
@@ -208,12 +215,15 @@ pub(crate) fn why(args: &WhyArgs) -> Result<ExitCode> {
         Ok((spec, _)) => spec.services,
         Err(code) => return Ok(code),
     };
-    let file = find(&output, &args.path)?;
+    let origins = match copy(&output, &args.path) {
+        Some(copied) => std::slice::from_ref(&copied.origin),
+        None => &find(&output, &args.path)?.origins,
+    };
     let text = if args.json {
-        serde_json::to_string_pretty(&json!({ "path": args.path, "origins": file.origins }))? + "\n"
+        serde_json::to_string_pretty(&json!({ "path": args.path, "origins": origins }))? + "\n"
     } else {
         let mut out = String::new();
-        for origin in &file.origins {
+        for origin in origins {
             let line = output.services.get(&origin.service).map_or(0, |service| service.line);
             let _ = writeln!(out, "{}:{line}: {}", args.spec.display(), from(origin));
             // Services that refer to it may have contributed to it.
@@ -228,7 +238,7 @@ pub(crate) fn why(args: &WhyArgs) -> Result<ExitCode> {
                 }
             }
         }
-        if file.origins.is_empty() {
+        if origins.is_empty() {
             let _ = writeln!(out, "{}: what targets want, under `targets:`", args.spec.display());
         }
         out
@@ -327,6 +337,11 @@ fn all() -> Result<Vec<Arc<Module>>> {
         .collect()
 }
 
+/// What is copied to `path` or to a folder above it.
+fn copy<'a>(output: &'a Output, path: &str) -> Option<&'a Copied> {
+    Path::new(path).ancestors().find_map(|path| output.copies.get(path.to_str()?))
+}
+
 fn find<'a>(output: &'a Output, path: &str) -> Result<&'a File> {
     output.files.get(path).ok_or_else(|| {
         let name = path.rsplit('/').next().unwrap_or_default();
@@ -393,6 +408,20 @@ mod tests {
             }
             assert!(about(&module, "nothing").unwrap_err().to_string().contains("it has "));
         }
+    }
+
+    #[test]
+    fn copies_lead_back_to_services() {
+        let text = "image: {id: a, version: 1}\ntree: {dir: .}\nmodules: [files, login-shell]\n\
+            services: {s: {template: files.copy, from: ./x, to: /usr/share/s}, z: {template: login-shell.zsh}}\n";
+        let output = twinhull_spec::from_str(text).unwrap().services;
+        for path in ["/usr/share/s", "/usr/share/s/a/b.html"] {
+            assert_eq!(copy(&output, path).map(|copied| copied.origin.service.as_str()), Some("s"), "{path}");
+        }
+        assert!(copy(&output, "/usr/share/st").is_none());
+        let all = files(&output);
+        assert!(all.contains("==> /usr/share/s, copied from ./x <==\n==> s (files.copy)"), "{all}");
+        assert!(all.contains("==> /etc/zsh/zshrc (0644, behind what the tree has there) <=="), "{all}");
     }
 
     #[test]

@@ -54,9 +54,15 @@ pub(crate) fn read(spec: &Path) -> Result<Numbers> {
     Ok(lock.numbers)
 }
 
-/// Remembers the numbers that a build gave, if services of the spec have users or there is a lock file already.
-pub(crate) fn remember(file: &Path, spec: &Spec, numbers: &Numbers) -> Result<()> {
+/// Remembers the numbers that a build gave, if services of the spec have users or there is a lock file already, and says
+/// which aren't those of earlier builds, `had`.
+pub(crate) fn remember(file: &Path, spec: &Spec, had: &Numbers, numbers: &Numbers) -> Result<()> {
     let path = path(file);
+    for (name, old, new) in moved(had, numbers) {
+        eprintln!(
+            "note: {name} has the number {new} and had {old}, which the tree now gives to another; what machines keep in /var under {old} isn't {name}'s any more"
+        );
+    }
     let users = spec.services.files.keys().any(|path| path.starts_with("/usr/lib/sysusers.d/"));
     let text = serde_json::to_string_pretty(&Lock { numbers: numbers.clone() })? + "\n";
     let before = fs_err::read(&path).ok();
@@ -72,9 +78,27 @@ pub(crate) fn remember(file: &Path, spec: &Spec, numbers: &Numbers) -> Result<()
     Ok(())
 }
 
+/// Names whose number is another, with the old and the new one.
+fn moved<'a>(had: &'a Numbers, numbers: &'a Numbers) -> Vec<(&'a str, u32, u32)> {
+    let pairs = had.iter().filter_map(|(name, old)| Some((name.as_str(), *old, *numbers.get(name)?)));
+    pairs.filter(|(_, old, new)| old != new).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_moves_is_noticed() {
+        let numbers = |list: &[(&str, u32)]| {
+            list.iter().map(|(name, id)| ((*name).to_owned(), *id)).collect::<Numbers>()
+        };
+        let (had, now) = (
+            numbers(&[("a", 998), ("b", 997), ("gone", 996)]),
+            numbers(&[("a", 998), ("b", 995), ("new", 994)]),
+        );
+        assert_eq!(moved(&had, &now), [("b", 997, 995)]);
+    }
 
     #[test]
     fn what_is_written_is_read_and_mistakes_are_told() {
@@ -87,9 +111,9 @@ mod tests {
                 .unwrap()
         };
         let numbers = Numbers::from([("bots".to_owned(), 998)]);
-        remember(&file, &spec(""), &numbers).unwrap();
+        remember(&file, &spec(""), &Numbers::new(), &numbers).unwrap();
         assert_eq!(read(&file).unwrap(), Numbers::new(), "no service has a user");
-        remember(&file, &spec(services), &numbers).unwrap();
+        remember(&file, &spec(services), &Numbers::new(), &numbers).unwrap();
         assert_eq!(read(&file).unwrap(), numbers);
         for (text, want) in [
             ("{\"numbers\": {\"bots\": 0}}", "bots has 0; system users have numbers from 100 to 999"),

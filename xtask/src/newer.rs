@@ -6,8 +6,8 @@ use anyhow::Result;
 use twinhull_sysutil::command::Cmd;
 use twinhull_sysutil::digest;
 
-/// Debian 12 has erofs-utils 1.5, which doesn't know Zstandard, and no systemd-sysupdate. Servers, an ACME server among them, are unpacked because
-/// installed ones would start by themselves.
+/// Debian 12 has erofs-utils 1.5, which doesn't know Zstandard, and no systemd-sysupdate. Servers are unpacked because
+/// installed ones would start by themselves; pebble is one for ACME.
 const PACKAGES: &str = "erofs-utils,etcd-server,libc6,nginx-light,pebble,systemd-container";
 const SUITE: &str = "trixie";
 

@@ -97,7 +97,7 @@ pub(super) fn encode(node: &Node, place: &Placement, xattr_len: usize) -> Vec<u8
             out.extend([0; 16]);
         }
     }
-    debug_assert_eq!(out.len() as u64, place.form.len());
+    assert_eq!(out.len() as u64, place.form.len());
     out
 }
 

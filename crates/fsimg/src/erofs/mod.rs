@@ -96,7 +96,7 @@ pub fn write<W: Write + Seek>(
         chunks: inodes.iter().any(|i| matches!(i.data, files::Data::Chunks { .. })),
     };
     let end = out.stream_position()?;
-    debug_assert_eq!(end - start, blocks * BLOCK);
+    assert_eq!(end - start, blocks * BLOCK);
     out.seek(SeekFrom::Start(start))?;
     out.write_all(&superblock::encode(options, &facts))?;
     out.seek(SeekFrom::Start(end))?;

@@ -134,7 +134,7 @@ pub fn write<W: Write + Seek>(files: &[(String, Content)], options: &Options, ou
     };
     let label = name::label(&options.label)?;
     let first = writer.directory(&root, None, Some(label))?;
-    debug_assert_eq!(first, ROOT_CLUSTER);
+    assert_eq!(first, ROOT_CLUSTER);
     let free = geometry.clusters - (writer.fat.len() as u64 - 2);
     writer.finish(options.serial, label, free)?;
     out.seek(SeekFrom::Start(start + options.size))?;
