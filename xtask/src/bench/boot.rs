@@ -59,17 +59,17 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
 
 /// Boots `image` with further arguments of runvm and returns the seconds that count.
 pub(super) fn boot(bin: &Path, image: &Path, persist: Option<&Path>, more: &[&str]) -> Result<f64> {
-    span(PROBE, bin, image, persist, more)
+    spans(PROBE, bin, image, persist, more).map(|[span]| span)
 }
 
-/// As [`boot`], between the two moments that `probe` prints in microseconds.
-pub(super) fn span(
+/// As [`boot`], the seconds between each two moments that `probe` prints in microseconds.
+pub(super) fn spans<const N: usize>(
     probe: &str,
     bin: &Path,
     image: &Path,
     persist: Option<&Path>,
     more: &[&str],
-) -> Result<f64> {
+) -> Result<[f64; N]> {
     let mut cmd = Cmd::new(bin.join("runvm"))
         .arg(image)
         .args(["--accel", "tcg", "--timeout", "600", "--exec", probe])
@@ -79,8 +79,9 @@ pub(super) fn span(
     }
     let out = String::from_utf8_lossy(&cmd.output()?).into_owned();
     let moments: Vec<f64> = out.lines().filter_map(|l| l.trim().parse().ok()).collect();
-    ensure!(moments.len() == 2 && moments[1] > moments[0], "the guest gave no moments:\n{out}");
-    Ok((moments[1] - moments[0]) / 1e6)
+    let spans: Vec<f64> = moments.chunks_exact(2).map(|m| (m[1] - m[0]) / 1e6).collect();
+    ensure!(moments.len() == 2 * N && spans.iter().all(|s| *s > 0.0), "the guest gave no moments:\n{out}");
+    spans.try_into().map_err(|_| anyhow::anyhow!("the guest gave no moments:\n{out}"))
 }
 
 /// A disk as Debian would have it: the same packages and dracut, an ext4 root, systemd-boot and a UKI.
