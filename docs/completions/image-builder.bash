@@ -31,6 +31,9 @@ _image__builder() {
             image__builder,diff)
                 cmd="image__builder__subcmd__diff"
                 ;;
+            image__builder,doctor)
+                cmd="image__builder__subcmd__doctor"
+                ;;
             image__builder,explain)
                 cmd="image__builder__subcmd__explain"
                 ;;
@@ -79,6 +82,9 @@ _image__builder() {
             image__builder,sign)
                 cmd="image__builder__subcmd__sign"
                 ;;
+            image__builder,test-module)
+                cmd="image__builder__subcmd__test__subcmd__module"
+                ;;
             image__builder,verify-release)
                 cmd="image__builder__subcmd__verify__subcmd__release"
                 ;;
@@ -99,6 +105,9 @@ _image__builder() {
                 ;;
             image__builder__subcmd__help,diff)
                 cmd="image__builder__subcmd__help__subcmd__diff"
+                ;;
+            image__builder__subcmd__help,doctor)
+                cmd="image__builder__subcmd__help__subcmd__doctor"
                 ;;
             image__builder__subcmd__help,explain)
                 cmd="image__builder__subcmd__help__subcmd__explain"
@@ -147,6 +156,9 @@ _image__builder() {
                 ;;
             image__builder__subcmd__help,sign)
                 cmd="image__builder__subcmd__help__subcmd__sign"
+                ;;
+            image__builder__subcmd__help,test-module)
+                cmd="image__builder__subcmd__help__subcmd__test__subcmd__module"
                 ;;
             image__builder__subcmd__help,verify-release)
                 cmd="image__builder__subcmd__help__subcmd__verify__subcmd__release"
@@ -203,7 +215,7 @@ _image__builder() {
 
     case "${cmd}" in
         image__builder)
-            opts="-h -V --help --version check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph new-module completions help"
+            opts="-h -V --help --version check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph new-module test-module doctor completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -314,6 +326,20 @@ _image__builder() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        image__subcmd__builder__subcmd__doctor)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         image__subcmd__builder__subcmd__explain)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -329,7 +355,7 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__graph)
-            opts="-h --dot --help"
+            opts="-h --dot --svg --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -343,7 +369,7 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help)
-            opts="check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph new-module completions help"
+            opts="check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph new-module test-module doctor completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -413,6 +439,20 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -693,6 +733,20 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help__subcmd__sign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__test__subcmd__module)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1185,6 +1239,20 @@ _image__builder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__test__subcmd__module)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -329,6 +329,7 @@ _arguments "${_arguments_options[@]}" : \
 (graph)
 _arguments "${_arguments_options[@]}" : \
 '--dot[Print it for Graphviz]' \
+'(--dot)--svg[Print a drawing]' \
 '-h[Print help]' \
 '--help[Print help]' \
 ':spec -- The spec file:_files' \
@@ -339,6 +340,21 @@ _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
 '--help[Print help]' \
 ':folder -- The folder to make:_files' \
+&& ret=0
+;;
+(test-module)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print the result of each case as JSON]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':folder -- The folder of the module:_files' \
+&& ret=0
+;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+'--json[Print all findings as JSON]' \
+'-h[Print help]' \
+'--help[Print help]' \
 && ret=0
 ;;
 (completions)
@@ -472,6 +488,14 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(test-module)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -513,6 +537,8 @@ _image-builder_commands() {
 'why:Say which services a file of the image comes from' \
 'graph:Print services with what they refer to and what wants them' \
 'new-module:Make the folder of a module of your own' \
+'test-module:Run the cases in \`tests/\` of a module' \
+'doctor:Say what this host lacks for building and booting images, and what to do about it' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -542,6 +568,11 @@ _image-builder__subcmd__convert_commands() {
 _image-builder__subcmd__diff_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder diff commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__doctor_commands] )) ||
+_image-builder__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder doctor commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__explain_commands] )) ||
 _image-builder__subcmd__explain_commands() {
@@ -577,6 +608,8 @@ _image-builder__subcmd__help_commands() {
 'why:Say which services a file of the image comes from' \
 'graph:Print services with what they refer to and what wants them' \
 'new-module:Make the folder of a module of your own' \
+'test-module:Run the cases in \`tests/\` of a module' \
+'doctor:Say what this host lacks for building and booting images, and what to do about it' \
 'completions:Print a shell completion script' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -606,6 +639,11 @@ _image-builder__subcmd__help__subcmd__convert_commands() {
 _image-builder__subcmd__help__subcmd__diff_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help diff commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__doctor_commands] )) ||
+_image-builder__subcmd__help__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help doctor commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__help__subcmd__explain_commands] )) ||
 _image-builder__subcmd__help__subcmd__explain_commands() {
@@ -711,6 +749,11 @@ _image-builder__subcmd__help__subcmd__secure-boot__subcmd__prepare_commands() {
 _image-builder__subcmd__help__subcmd__sign_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help sign commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__help__subcmd__test-module_commands] )) ||
+_image-builder__subcmd__help__subcmd__test-module_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help test-module commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__help__subcmd__verify-release_commands] )) ||
 _image-builder__subcmd__help__subcmd__verify-release_commands() {
@@ -848,6 +891,11 @@ _image-builder__subcmd__secure-boot__subcmd__prepare_commands() {
 _image-builder__subcmd__sign_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder sign commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__test-module_commands] )) ||
+_image-builder__subcmd__test-module_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder test-module commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__verify-release_commands] )) ||
 _image-builder__subcmd__verify-release_commands() {

@@ -44,6 +44,20 @@ impl Image {
         self.root.join(FACTORY).join(path.strip_prefix("/etc/").unwrap_or(path))
     }
 
+    /// A file by its absolute path; `None` when there is none. Returns what is wrong with one of more than `limit` bytes.
+    pub fn limited(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, String> {
+        let path = self.root.join(path.trim_start_matches('/'));
+        match fs_err::metadata(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e.to_string()),
+            Ok(found) if found.len() > limit => {
+                return Err(format!("it has {} bytes; {limit} are the most", found.len()));
+            }
+            Ok(_) => {}
+        }
+        fs_err::read(&path).map(Some).map_err(|e| e.to_string())
+    }
+
     /// Account files with what they have as mode and owner.
     pub fn accounts(&self) -> Result<(Accounts, [Meta; 4])> {
         let mut texts = [const { String::new() }; 4];

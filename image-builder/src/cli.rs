@@ -12,8 +12,8 @@ use twinhull_sysutil::size;
 use crate::kept::Kept;
 use crate::progress::Progress;
 use crate::{
-    build, check, convert, diff, explain, inspect, modules, new_module, numbers, release, reproduce, sbom,
-    secure_boot, source, usage,
+    build, check, convert, diff, doctor, explain, graph, inspect, modules, new_module, numbers, release,
+    reproduce, sbom, secure_boot, source, test_module, usage,
 };
 
 /// The program's arguments.
@@ -76,9 +76,13 @@ enum Command {
     /// Say which services a file of the image comes from
     Why(modules::WhyArgs),
     /// Print services with what they refer to and what wants them
-    Graph(modules::GraphArgs),
+    Graph(graph::GraphArgs),
     /// Make the folder of a module of your own
     NewModule(new_module::NewModuleArgs),
+    /// Run the cases in `tests/` of a module
+    TestModule(test_module::TestModuleArgs),
+    /// Say what this host lacks for building and booting images, and what to do about it
+    Doctor(doctor::DoctorArgs),
     /// Print a shell completion script
     #[command(hide = true)]
     Completions {
@@ -254,8 +258,10 @@ pub fn main() -> ExitCode {
         Command::Search(args) => modules::search(&args),
         Command::Render(args) => modules::render(&args),
         Command::Why(args) => modules::why(&args),
-        Command::Graph(args) => modules::graph(&args),
+        Command::Graph(args) => graph::run(&args),
         Command::NewModule(args) => new_module::run(&args),
+        Command::TestModule(args) => test_module::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Check(args) => check::run(&args.spec, args.json),
         Command::Build(args) => build_image(&args),
         Command::Inspect(args) => inspect_image(&args),

@@ -1,5 +1,5 @@
 //! The commands about modules and services: what there is to use, what a spec's services become, and where a file
-//! comes from.
+//! comes from. How services hang together is in [`crate::graph`].
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::json;
 use twinhull_modules::library::{self, Missing};
 use twinhull_modules::output::{Copied, File, Origin, Output};
-use twinhull_modules::{Module, builtin, docs};
+use twinhull_modules::{Module, builtin, docs, machine};
 
 use crate::check::{self, print};
 
@@ -77,19 +77,6 @@ pub(crate) struct WhyArgs {
     /// Print the services and where they come from as JSON
     #[arg(long)]
     json: bool,
-}
-
-/// Arguments of `graph`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-                        image-builder graph server.yaml\n  \
-                        image-builder graph server.yaml --dot | dot -Tsvg > server.svg")]
-pub(crate) struct GraphArgs {
-    /// The spec file
-    spec: PathBuf,
-    /// Print it for Graphviz
-    #[arg(long)]
-    dot: bool,
 }
 
 /// Lists the modules that come with the program.
@@ -238,60 +225,15 @@ pub(crate) fn why(args: &WhyArgs) -> Result<ExitCode> {
                 }
             }
         }
-        if origins.is_empty() {
+        if args.path == machine::PATH {
+            out += "what machines may set: the services and their modules, as data\n";
+        } else if origins.is_empty() {
             let _ = writeln!(out, "{}: what targets want, under `targets:`", args.spec.display());
         }
         out
     };
     print(std::io::stdout(), &text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Prints services with what they refer to and which targets want them.
-pub(crate) fn graph(args: &GraphArgs) -> Result<ExitCode> {
-    let output = match check::load(&args.spec)? {
-        Ok((spec, _)) => spec.services,
-        Err(code) => return Ok(code),
-    };
-    print(std::io::stdout(), &if args.dot { dot(&output) } else { tree(&output) })?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn tree(output: &Output) -> String {
-    let mut out = String::new();
-    for (target, units) in &output.wants {
-        let _ = writeln!(out, "{target}");
-        for unit in units {
-            let _ = writeln!(out, "  wants {unit}");
-        }
-    }
-    for (name, service) in &output.services {
-        let _ = writeln!(out, "{name} ({})", service.template);
-        for (parameter, names) in &service.refers {
-            let _ = writeln!(out, "  {parameter}: {}", names.join(", "));
-        }
-    }
-    out
-}
-
-fn dot(output: &Output) -> String {
-    let mut out = String::from("digraph services {\n  rankdir=LR;\n");
-    for (name, service) in &output.services {
-        let _ = writeln!(out, "  \"{name}\" [label=\"{name}\\n{}\"];", service.template);
-        for (parameter, names) in &service.refers {
-            for to in names {
-                let _ = writeln!(out, "  \"{name}\" -> \"{to}\" [label=\"{parameter}\"];");
-            }
-        }
-    }
-    for (target, units) in &output.wants {
-        let _ = writeln!(out, "  \"{target}\" [shape=box];");
-        let wanted = |units_of: &Vec<String>| units_of.iter().any(|unit| units.contains(unit));
-        for (name, _) in output.services.iter().filter(|(_, service)| wanted(&service.units)) {
-            let _ = writeln!(out, "  \"{target}\" -> \"{name}\" [label=\"wants\"];");
-        }
-    }
-    out + "}\n"
 }
 
 /// Checks the module in a folder.
@@ -435,7 +377,5 @@ mod tests {
                 .to_string()
                 .contains("/usr/lib/services/w/nginx.conf")
         );
-        assert!(tree(&output).contains("multi-user.target\n  wants w.service\n"));
-        assert!(dot(&output).contains("\"multi-user.target\" -> \"w\""));
     }
 }

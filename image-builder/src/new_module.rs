@@ -65,6 +65,18 @@ DynamicUser=yes
 Restart=on-failure
 ";
 
+const CASE: &str = "docs: A service listens where its spec says.
+
+services:
+  one: { template: NAME.service, port: 8081, verbose: true }
+
+expect:
+  files:
+    /usr/lib/systemd/system/one.service: [ExecStart=NAME --port 8081 --verbose]
+  listens: [8081]
+  starts: [one.service]
+";
+
 /// Makes the folder of a module.
 pub(crate) fn run(args: &NewModuleArgs) -> Result<ExitCode> {
     let folder = &args.folder;
@@ -82,15 +94,19 @@ pub(crate) fn run(args: &NewModuleArgs) -> Result<ExitCode> {
         .prefix(".new-module-")
         .tempdir_in(parent.unwrap_or_else(|| ".".as_ref()))
         .context("the folder can't be made")?;
-    fs_err::create_dir(partial.path().join("templates"))?;
+    for folder in ["templates", "tests"] {
+        fs_err::create_dir(partial.path().join(folder))?;
+    }
     let of_name = |text: &str| text.replace("NAME", name);
     fs_err::write(partial.path().join("module.yaml"), of_name(MODULE))?;
     fs_err::write(partial.path().join(format!("templates/{name}.service")), of_name(UNIT))?;
+    fs_err::write(partial.path().join("tests/port.yaml"), of_name(CASE))?;
     use std::os::unix::fs::PermissionsExt;
     fs_err::set_permissions(partial.path(), std::fs::Permissions::from_mode(0o755))?;
     fs_err::rename(partial.path(), folder)?;
     print(std::io::stdout(), &format!("{}\n", folder.display()))?;
-    eprintln!("change it, then `image-builder check {}`", folder.display());
+    let folder = folder.display();
+    eprintln!("change it, then `image-builder check {folder}` and `image-builder test-module {folder}`");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,6 +121,10 @@ mod tests {
         run(&args).unwrap();
         let module = twinhull_modules::library::from_folder(&args.folder).unwrap();
         assert_eq!((module.name.as_str(), module.templates.len()), ("night-mail", 1));
+        let case = args.folder.join("tests/port.yaml");
+        let text = fs_err::read_to_string(&case).unwrap();
+        let read = twinhull_modules::case::read("port.yaml", &text).unwrap();
+        twinhull_modules::case::judge("port.yaml", &text, &read, &[&module]).unwrap();
         assert!(run(&args).unwrap_err().to_string().contains("is there already"));
         let left: Vec<_> = fs_err::read_dir(dir.path().join("modules")).unwrap().collect();
         assert_eq!(left.len(), 1);

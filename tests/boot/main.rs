@@ -16,6 +16,7 @@ mod long {
 mod short {
     mod clouds;
     mod disks;
+    mod edits;
     mod ext4;
     mod failures;
     mod networks;

@@ -60,7 +60,11 @@ pub(crate) fn choose(wish: Accel, program: &Path, firmware: &Firmware, signals: 
 }
 
 /// Runs the firmware under KVM for a moment. `None` is success, else the reason it is no use.
-fn kvm_fails_because(program: &Path, firmware: &Firmware, signals: &Signals) -> Result<Option<String>> {
+pub(crate) fn kvm_fails_because(
+    program: &Path,
+    firmware: &Firmware,
+    signals: &Signals,
+) -> Result<Option<String>> {
     let kvm = Path::new("/dev/kvm");
     if !kvm.exists() {
         return Ok(Some("there is no /dev/kvm".into()));

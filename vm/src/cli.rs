@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
+use twinhull_sysutil::finding::{self, Verdict};
+
 use crate::cloud::fault::Fault;
 use crate::moment::parse_duration;
 use crate::options::{Accel, Cloud, Console, Options};
@@ -235,6 +237,15 @@ pub fn act(request: &Request) -> Result<u8> {
         return Ok(0);
     }
     Ok(crate::run(&request.options)?.status)
+}
+
+/// Says what this host lacks, if that may be why a guest didn't run.
+pub fn diagnose() {
+    let found = crate::findings();
+    let bad: Vec<_> = found.iter().filter(|finding| finding.verdict == Verdict::Bad).collect();
+    if !bad.is_empty() {
+        eprint!("runvm: this host lacks what guests need\n{}", finding::render(bad));
+    }
 }
 
 fn parse_credential(text: &str) -> Result<(String, Vec<u8>)> {

@@ -27,6 +27,7 @@ mod events;
 mod exec;
 mod fill;
 mod firmware;
+mod host;
 mod moment;
 mod options;
 mod pipe;
@@ -43,6 +44,7 @@ mod update_args;
 mod web;
 
 pub use cloud::fault::{Fault, Kind as FaultKind};
+pub use host::findings;
 pub use moment::Moment;
 pub use options::{Accel, Cloud, Console, Options};
 pub use pipe::{PIPE_WORD, pipe};

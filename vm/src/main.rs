@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             eprintln!("runvm: {error:#}");
+            runvm::cli::diagnose();
             ExitCode::from(1)
         }
     }

@@ -21,12 +21,24 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let bin = paths::build_programs()?;
     let out = paths::target().join("demo");
     eprintln!("==> building examples/hello.yaml");
-    let build = environment(Cmd::new(bin.join("image-builder")))
+    let builder = bin.join("image-builder");
+    let build = environment(Cmd::new(&builder))
         .arg("build")
         .arg(paths::top().join("examples/hello.yaml"))
         .arg("--out")
         .arg(&out)
-        .output_of_stdout()?;
+        .output_of_stdout();
+    let build = match build {
+        Ok(paths) => paths,
+        Err(error) => {
+            eprintln!("==> the build failed; this is what image-builder doctor says of this host");
+            // What it finds is a hint; the error is what counts.
+            if let Ok(said) = environment(Cmd::new(&builder)).arg("doctor").into_inner().output() {
+                eprint!("{}", String::from_utf8_lossy(&said.stdout));
+            }
+            return Err(error.into());
+        }
+    };
     let image = String::from_utf8_lossy(&build).trim().to_owned();
     eprintln!("==> booting {image}");
     let status =

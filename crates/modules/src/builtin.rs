@@ -12,7 +12,18 @@ use crate::model::Module;
 static MODULES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../modules");
 
 /// Their names, sorted.
-pub const NAMES: [&str; 7] = ["acme", "app", "files", "login-shell", "nginx", "openssh", "php-fpm"];
+pub const NAMES: [&str; 10] = [
+    "acme",
+    "app",
+    "files",
+    "login-shell",
+    "nftables",
+    "nginx",
+    "node-exporter",
+    "openssh",
+    "php-fpm",
+    "timesyncd",
+];
 
 /// The module of this name, which is loaded once.
 pub fn get(name: &str) -> Option<Result<Arc<Module>, Diagnostics>> {

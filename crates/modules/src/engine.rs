@@ -30,6 +30,7 @@ pub(crate) fn new() -> Environment<'static> {
     engine.add_filter("exec", exec);
     engine.add_filter("quote", |text: String| quote(&text));
     engine.add_filter("outside", outside);
+    engine.add_function("refuse", refuse);
     engine
 }
 
@@ -69,6 +70,26 @@ fn outside(hosts: Vec<String>, names: Vec<String>) -> Vec<String> {
 
 fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// What a text found wrong with a parameter, in words.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refused {
+    /// The parameter's name in the spec.
+    pub(crate) parameter: String,
+    /// The sentence.
+    pub(crate) message: String,
+}
+
+/// Ends a text because of what a parameter says, for what only all services together show.
+fn refuse(parameter: String, message: String) -> Result<Value, Error> {
+    Err(Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Refused { parameter, message }))
+}
+
+/// What a text refused, if that is why it failed.
+pub(crate) fn refused(error: &Error) -> Option<&Refused> {
+    std::error::Error::source(error)?.downcast_ref()
 }
 
 /// A parameter's name as templates write it.

@@ -91,6 +91,24 @@ impl Format {
         }
     }
 
+    /// A pattern of all texts that are one, and of some that aren't, for editors.
+    pub fn pattern(self) -> Option<&'static str> {
+        Some(match self {
+            Format::Duration => "^[0-9]+(s|sec|m|min|h|hr|d|w)?( +[0-9]+(s|sec|m|min|h|hr|d|w)?)*$",
+            Format::Cidr => "^[0-9A-Fa-f.:]+/[0-9]{1,3}$",
+            Format::Ip => "^[0-9A-Fa-f.:]+$",
+            Format::Host => {
+                "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"
+            }
+            Format::Url => "^https?://[^/?# ]+[^ ]*$",
+            Format::Path => "^/([A-Za-z0-9_.+@:~,=-]+(/[A-Za-z0-9_.+@:~,=-]+)*)?$",
+            Format::User => "^[a-z_][a-z0-9_-]{0,30}$",
+            Format::Command => "^[A-Za-z0-9_/][A-Za-z0-9_.+@:~,=/-]*$",
+            Format::Credential => "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$",
+            Format::Size | Format::Port | Format::Calendar | Format::Local => return None,
+        })
+    }
+
     /// What to do about a text that isn't one; none when it is.
     pub fn problem(self, text: &str) -> Option<String> {
         let good = text.len() <= 1024
@@ -199,6 +217,8 @@ mod tests {
     fn examples_are_right() {
         for (name, format) in Format::ALL {
             assert_eq!(format.problem(format.example()), None, "{name}");
+            let pattern = format.pattern().map(|pattern| regex_lite::Regex::new(pattern).unwrap());
+            assert!(pattern.is_none_or(|pattern| pattern.is_match(format.example())), "{name}");
         }
     }
 
@@ -232,6 +252,10 @@ mod tests {
             (Format::Credential, "../x", false),
         ] {
             assert_eq!(format.problem(text).is_none(), good, "{format:?} {text}");
+            if let Some(pattern) = format.pattern() {
+                let matches = regex_lite::Regex::new(pattern).unwrap().is_match(text);
+                assert!(matches || !good, "what is right matches: {format:?} {text}");
+            }
         }
     }
 }

@@ -108,7 +108,12 @@ impl Kind {
             Kind::Bool => json!({ "type": "boolean" }),
             Kind::Enum(words) => json!({ "enum": words.iter().map(|(word, _)| word).collect::<Vec<_>>() }),
             Kind::Format(Format::Port) => json!({ "type": "integer", "minimum": 1, "maximum": 65535 }),
-            Kind::Format(format) => json!({ "type": ["string", "number"], "examples": [format.example()] }),
+            Kind::Format(format) => match format.pattern() {
+                Some(pattern) => {
+                    json!({ "type": ["string", "number"], "pattern": pattern, "examples": [format.example()] })
+                }
+                None => json!({ "type": ["string", "number"], "examples": [format.example()] }),
+            },
             Kind::Reference(_) => json!({ "type": ["string", "number"] }),
             Kind::List(of) => json!({ "type": ["array", "null"], "items": of.schema() }),
             Kind::Map(of) => json!({ "type": ["object", "null"], "additionalProperties": of.schema() }),

@@ -6,12 +6,14 @@
 //! commands. Nothing here touches an image; configuration goes in as data and comes out as data.
 
 pub mod builtin;
+pub mod case;
 pub mod docs;
 mod engine;
 pub mod format;
 pub mod kind;
 pub mod library;
 pub mod load;
+pub mod machine;
 mod merge;
 pub mod model;
 pub mod output;

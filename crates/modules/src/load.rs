@@ -11,6 +11,7 @@ use twinhull_source::{Code, Diagnostics, Report, quoted, suggest};
 use crate::engine;
 use crate::format::Format;
 use crate::kind::{Check, Kind};
+use crate::machine::{self, Texts};
 use crate::model::{
     Conflict, Contribution, CopyRule, Field, FileRule, Merge, Module, Output, Parameter, Template, UnitRule,
     Widen, Written,
@@ -104,7 +105,8 @@ impl Loader<'_> {
                 String::new()
             }
         };
-        Module { name: name.into(), docs, commands, templates, example, engine: Environment::empty() }
+        let texts = Texts { module: self.source.into(), templates: self.texts.clone() };
+        Module { name: name.into(), docs, commands, templates, example, texts, engine: Environment::empty() }
     }
 
     fn template(&mut self, entry: &Entry<'_>, module: &str) -> Template {
@@ -118,6 +120,7 @@ impl Loader<'_> {
             "conflicts",
             "needs",
             "listens",
+            "openings",
             "network",
             "files",
             "copies",
@@ -153,7 +156,7 @@ impl Loader<'_> {
         let units = (fields.list(&mut self.report, "units").into_iter())
             .map(|node| self.unit(node, &format!("{path}.units")))
             .collect();
-        Template {
+        let template = Template {
             name: entry.name.into(),
             docs,
             parameters,
@@ -163,6 +166,7 @@ impl Loader<'_> {
             conflicts,
             needs: self.written(&fields, "needs"),
             listens: self.expression(&fields, "listens"),
+            openings: fields.bool(&mut self.report, "openings"),
             network: self.expression(&fields, "network"),
             files,
             copies,
@@ -170,7 +174,17 @@ impl Loader<'_> {
             sysusers: self.written(&fields, "sysusers"),
             tmpfiles: self.written(&fields, "tmpfiles"),
             health: self.expression(&fields, "health"),
+        };
+        for parameter in template.parameters.iter().filter(|parameter| parameter.runtime) {
+            if let Some(place) = machine::fixed_use(&self.engine, &template, parameter) {
+                let path = format!("{path}.parameters.{}", parameter.name);
+                let message = format!("{path}: a machine can't set this, as it is used in {place}");
+                self.report
+                    .add(Code::Conflict, at, &path, message)
+                    .hint("remove `runtime: true`, or use it only in units and in files in /etc");
+            }
         }
+        template
     }
 
     fn parameter(&mut self, entry: &Entry<'_>, path: &str, module: &str) -> Parameter {
@@ -180,12 +194,12 @@ impl Loader<'_> {
         ];
         let fields = Fields::read(&mut self.report, entry.value, &entry.key.span, path, &known);
         let docs = fields.needed(&mut self.report, "docs", DOCS);
-        let reserved = ["name", "fields", "template"].contains(&entry.name);
+        let reserved = ["name", "fields", "template", "openings"].contains(&entry.name);
         if reserved || !entry.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
             let message = format!("{path}: {} can't be a parameter's name", quoted(entry.name));
             self.report
                 .add(Code::BadValue, &entry.key.span, path, message)
-                .hint("small letters, digits and `-`; `name`, `fields` and `template` are taken");
+                .hint("small letters, digits and `-`; `name`, `fields`, `template` and `openings` are taken");
         }
         let kind = self.kind(&fields, module);
         let mut value = |name: &str| {

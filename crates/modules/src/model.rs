@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::kind::Kind;
+use crate::machine::Texts;
 
 /// A module.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Module {
     pub templates: Vec<Template>,
     /// Services that show how it is used, as YAML.
     pub example: String,
+    /// Its texts, for images whose machines may set parameters.
+    pub(crate) texts: Texts,
     /// Texts of `templates/` and of module.yaml itself, compiled.
     pub(crate) engine: minijinja::Environment<'static>,
 }
@@ -60,6 +63,8 @@ pub struct Template {
     pub needs: Vec<Written>,
     /// Ports it listens on: an expression.
     pub listens: Option<Written>,
+    /// Whether its texts may say what all services listen on.
+    pub openings: bool,
     /// Whether it talks to the network besides: an expression.
     pub network: Option<Written>,
     /// Files.

@@ -12,12 +12,13 @@ use serde_json::{Map, Value, json};
 use twinhull_source::yaml::{Content, Node};
 use twinhull_source::{Code, Report, quoted, suggest};
 
-use crate::engine::{evaluate, variable};
+use crate::engine::{Refused, evaluate, refused, variable};
 use crate::kind::{Check, REFERENCE};
 use crate::load::says;
+use crate::machine::{self, Baked};
 use crate::merge::{self, Part};
 use crate::model::{Module, Template, Written};
-use crate::output::{Output, Service};
+use crate::output::{File, Output, Service};
 use crate::reader::{self, Entry, entries, text};
 use crate::write::Writer;
 
@@ -137,20 +138,61 @@ pub fn plan(request: &Request<'_>, report: &mut Report<'_>) -> Output {
     let fields = contributions(&mut instances, &outputs, &contexts, report);
 
     let mut writer = Writer::new();
+    let mut ready = Vec::new();
+    // Before anything is rendered, as a text may say what all services listen on.
     for (n, instance) in instances.iter().enumerate().filter(|(_, instance)| instance.good) {
         let Some(context) = contexts.get(&n) else { continue };
         let mut context = context.clone();
         context.insert("fields".into(), fields.get(instance.name).cloned().unwrap_or_else(|| json!({})));
         let before = report.count();
-        let units = writer.instance(instance, &minijinja::Value::from_serialize(&context), report);
-        if report.count() == before {
+        let listens = writer.listens(instance, &minijinja::Value::from_serialize(&context), report);
+        ready.push((instance, context, listens, before == report.count()));
+    }
+    writer.output.openings.sort_by_key(|opening| opening.port);
+    let openings = serde_json::to_value(&writer.output.openings).unwrap_or_default();
+    for (instance, mut context, listens, good) in ready {
+        if instance.template.openings {
+            context.insert("openings".into(), openings.clone());
+        }
+        let before = report.count();
+        let context = minijinja::Value::from_serialize(&context);
+        let units = writer.instance(instance, listens, &context, report);
+        if good && report.count() == before {
             let line = report.line(&instance.at);
             let service = Service { template: instance.full(), line, refers: instance.refers(), units };
             writer.output.services.insert(instance.name.to_owned(), service);
         }
     }
     targets(request, &instances, &mut writer, report);
-    writer.finish()
+    let mut output = writer.finish();
+    if let Some(baked) = bake(request, &instances) {
+        let file = File { mode: 0o644, content: baked.to_json(), adds: false, origins: Vec::new() };
+        output.files.insert(machine::PATH.into(), file);
+    }
+    output
+}
+
+/// The services as data, when there is something that a machine may set.
+fn bake(request: &Request<'_>, instances: &[Instance<'_>]) -> Option<Baked> {
+    if !instances.iter().any(|instance| instance.template.parameters.iter().any(|p| p.runtime)) {
+        return None;
+    }
+    let service = |instance: &Instance<'_>| {
+        let written =
+            (instance.values.iter().filter(|(name, _)| instance.places.contains_key(name.as_str())))
+                .map(|(name, value)| (name.clone(), machine::written(value)));
+        let template = ("template".to_owned(), json!(instance.full()));
+        (instance.name.to_owned(), written.chain([template]).collect())
+    };
+    let words = |nodes: &Vec<&Node>| {
+        let text = |node: &&Node| match &node.content {
+            Content::Scalar(scalar) => Some(scalar.text.clone()),
+            _ => None,
+        };
+        nodes.iter().filter_map(text).collect()
+    };
+    let targets = request.targets.iter().map(|(name, wants)| (name.clone(), words(wants))).collect();
+    Some(Baked::new(request.modules, instances.iter().map(service).collect(), targets))
 }
 
 fn instance<'a>(request: &Request<'a>, entry: &Entry<'a>, report: &mut Report<'_>) -> Option<Instance<'a>> {
@@ -440,6 +482,12 @@ pub(crate) fn broken(
     error: &minijinja::Error,
     report: &mut Report<'_>,
 ) {
+    if let Some(Refused { parameter, message }) = refused(error) {
+        let (path, place) =
+            (format!("{}.{parameter}", instance.path), instance.place(Some(parameter)).clone());
+        report.add(Code::Conflict, &place, &path, format!("{path}: {message}"));
+        return;
+    }
     let (path, module) = (&instance.path, &instance.module.name);
     let message = format!("{path}: {source}:{line} of the module {module} fails: {}", says(error));
     report.add(Code::Internal, &instance.at, path, message).hint("this is a mistake of the module");

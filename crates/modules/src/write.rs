@@ -40,15 +40,15 @@ impl Writer {
         }
     }
 
-    /// Renders one service; comes back with the units that start it.
+    /// Renders one service, which listens on ports or doesn't; comes back with the units that start it.
     pub(crate) fn instance(
         &mut self,
         instance: &Instance<'_>,
+        listens: bool,
         context: &Value,
         report: &mut Report<'_>,
     ) -> Vec<String> {
         let template = instance.template;
-        let listens = self.listens(instance, context, report);
         let talks = template.network.as_ref().and_then(|written| value(instance, written, context, report));
         let network = listens || talks.is_some_and(|value| truth(&value));
         for rule in &template.files {
@@ -102,7 +102,13 @@ impl Writer {
         units
     }
 
-    fn listens(&mut self, instance: &Instance<'_>, context: &Value, report: &mut Report<'_>) -> bool {
+    /// Notes what a service listens on; comes back with whether it does.
+    pub(crate) fn listens(
+        &mut self,
+        instance: &Instance<'_>,
+        context: &Value,
+        report: &mut Report<'_>,
+    ) -> bool {
         let Some(written) = &instance.template.listens else { return false };
         let Some(found) = value(instance, written, context, report) else { return false };
         let mut ports = Vec::new();
@@ -358,7 +364,6 @@ impl Writer {
         let key = |need: &Need| (need.command.clone(), need.service.clone());
         self.output.needs.sort_by_key(key);
         self.output.needs.dedup_by_key(|need| key(need));
-        self.output.openings.sort_by_key(|opening| opening.port);
         self.output
     }
 }

@@ -1,5 +1,7 @@
 //! Wrong specs, each with what must be said of it and where.
 
+mod schema;
+
 use std::path::Path;
 
 use twinhull_spec::{Code, parse};
@@ -11,6 +13,7 @@ const GOOD_TREE: &str = "tree: {debian: {suite: trixie}}\n";
 type Row<'a> = (&'a str, &'a str, (usize, usize, Code, &'a str, &'a str));
 
 fn expect(rows: &[Row<'_>], wrap: impl Fn(&str) -> String) {
+    let mut seen = Vec::new();
     for (name, text, (line, column, code, message, hint)) in rows {
         let text = wrap(text);
         let found = parse("spec.yaml", &text, None).expect_err(name);
@@ -24,7 +27,9 @@ fn expect(rows: &[Row<'_>], wrap: impl Fn(&str) -> String) {
         // The header of a snippet and the fields agree.
         assert!(rendered.contains(&format!("--> spec.yaml:{line}:{column}\n")), "{name}:\n{rendered}");
         assert!(rendered.contains(&format!("error[{}]: ", item.code)), "{name}:\n{rendered}");
+        seen.push((text, *code, item.message.clone()));
     }
+    schema::agrees(&seen);
 }
 
 #[test]

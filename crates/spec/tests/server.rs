@@ -1,11 +1,13 @@
 //! Certificates, PHP, shells and files of one's own: what is said of wrong ones, and what right ones become.
 
+mod schema;
+
 use std::path::Path;
 
 use twinhull_spec::{Code, Spec, parse};
 
 const HEAD: &str = "image: {id: a, version: 1}\ntree: {dir: .}\n\
-    modules: [acme, app, files, login-shell, nginx, openssh, php-fpm]\nservices:\n";
+    modules: [acme, app, files, login-shell, nftables, nginx, node-exporter, openssh, php-fpm, timesyncd]\nservices:\n";
 /// Lines 5 to 7.
 const SERVER: &str = "  w: {template: nginx.server, listen-tls: [443]}\n  \
     c: {template: acme.certificate, domains: [a.org, '*.a.org'], email: a@a.org, dns: namesilo}\n  \
@@ -20,6 +22,7 @@ fn mistakes() {
     use Code::*;
     let site = "  s: {template: nginx.site, server: w, root: /usr/share/s, ";
     let certificate = "  d: {template: acme.certificate, email: a@a.org, ";
+    let mut seen = Vec::new();
     for (line, (column, code, message, hint)) in [
         (format!("{site}hosts: [b.org], tls: c}}"), (67, Conflict, "isn't for all of its hosts", "domains")),
         (format!("{site}hosts: [x.y.a.org], tls: c}}"), (67, Conflict, "isn't for all of its hosts", "")),
@@ -90,6 +93,31 @@ fn mistakes() {
             "  q: {template: app.job, command: [/x], schedule: daily, user: root}".into(),
             (64, Conflict, "as root", "another"),
         ),
+        (
+            "  q: {template: nftables.filter, closed: [ssh]}".into(),
+            (42, Conflict, "no service ssh listens on a port", ""),
+        ),
+        (
+            "  q: {template: nftables.filter, closed: [w], only-from: {w: [10.0.0.0/8]}}".into(),
+            (58, Conflict, "w is under closed as well", ""),
+        ),
+        (
+            "  q: {template: nftables.filter, only-from: {w: []}}".into(),
+            (45, Conflict, "no address may reach w", ""),
+        ),
+        (
+            "  q: {template: nftables.filter, only-from: {w: [10.0.0.0/33]}}".into(),
+            (50, BadValue, "not an address range", "10.0.0.0/8"),
+        ),
+        (
+            "  q: {template: node-exporter.exporter, collectors: [zfs], without: [zfs]}".into(),
+            (69, Conflict, "wanted and left out", "one of the lists"),
+        ),
+        (
+            "  q: {template: timesyncd.client, servers: []}".into(),
+            (44, Conflict, "nobody to ask", "the servers of its package"),
+        ),
+        ("  q: {template: timesyncd.client, servers: [a b]}".into(), (45, WrongType, "found \"a b\"", "")),
     ] {
         let text = format!("{HEAD}{SERVER}{line}\n");
         let found = parse("spec.yaml", &text, None).expect_err(&line);
@@ -99,7 +127,9 @@ fn mistakes() {
         assert_eq!((item.place.line, item.place.column, item.code), (8, column, code), "{line}:\n{rendered}");
         assert!(item.message.contains(message), "{line}:\n{rendered}");
         assert!(item.hint.as_deref().unwrap_or_default().contains(hint), "{line}:\n{rendered}");
+        seen.push((text, code, item.message.clone()));
     }
+    schema::agrees(&seen);
 }
 
 #[test]
@@ -161,4 +191,35 @@ fn certificates_reach_the_web_server() {
     // No boot waits for a certificate, or fails without one.
     let wants = content("/usr/lib/systemd/system/multi-user.target.d/50-services.conf");
     assert!(wants.contains("Wants=c.timer\n") && !wants.contains("c.service"), "{wants}");
+}
+
+#[test]
+fn the_firewall_knows_what_listens() {
+    let spec = good(&format!(
+        "{SERVER}  api: {{template: app.service, command: [/x], listen: [8080]}}\n  \
+         m: {{template: node-exporter.exporter}}\n  \
+         the-wall: {{template: nftables.filter, open: [22], closed: [api], only-from: {{m: [10.0.0.0/8, 'fd00::/8']}}}}\n"
+    ));
+    let rules = &spec.services.files["/usr/lib/services/the-wall/rules.nft"].content;
+    let ports: Vec<_> = rules.lines().map(str::trim).filter(|line| line.contains("tcp dport")).collect();
+    assert_eq!(
+        ports,
+        [
+            "tcp dport 80 accept comment \"w\"",
+            "tcp dport 443 accept comment \"w\"",
+            "ip saddr 10.0.0.0/8 tcp dport 9100 accept comment \"m\"",
+            "ip6 saddr fd00::/8 tcp dport 9100 accept comment \"m\"",
+            "tcp dport 22 accept",
+        ]
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rules.nft");
+    fs_err::write(&file, rules).unwrap();
+    // A network namespace of its own, so that even a real run would touch nothing.
+    let out = std::process::Command::new("unshare")
+        .args(["--net", "nft", "--check", "--file"])
+        .arg(&file)
+        .output()
+        .expect("unshare and nft are needed; they come with util-linux and nftables");
+    assert!(out.status.success(), "{}\n{rules}", String::from_utf8_lossy(&out.stderr));
 }

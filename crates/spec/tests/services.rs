@@ -1,5 +1,7 @@
 //! Specs with services: what they become, and what is said of wrong ones.
 
+mod schema;
+
 use twinhull_spec::{Code, Spec, parse};
 
 const HEAD: &str = "image: {id: a, version: 1}\ntree: {dir: .}\nmodules: [app, nginx]\nservices:\n";
@@ -14,6 +16,7 @@ type Row<'a> = (&'a str, (usize, usize, Code, &'a str, &'a str));
 const WEB: &str = "  w: {template: nginx.server}\n";
 
 fn expect(before: &str, rows: &[Row<'_>]) {
+    let mut seen = Vec::new();
     for (services, (line, column, code, message, hint)) in rows {
         let text = format!("{HEAD}{before}{services}\n");
         let found = parse("spec.yaml", &text, None).expect_err(services);
@@ -24,7 +27,9 @@ fn expect(before: &str, rows: &[Row<'_>]) {
         assert_eq!(item.code, *code, "{services}:\n{rendered}");
         assert!(item.message.contains(message), "{services}:\n{rendered}");
         assert!(item.hint.as_deref().unwrap_or_default().contains(hint), "{services}:\n{rendered}");
+        seen.push((text, *code, item.message.clone()));
     }
+    schema::agrees(&seen);
 }
 
 #[test]

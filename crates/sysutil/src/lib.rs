@@ -4,6 +4,7 @@
 pub mod atomic;
 pub mod command;
 pub mod digest;
+pub mod finding;
 pub mod ordered;
 pub mod size;
 pub mod sparse;

@@ -12,6 +12,7 @@
 //! changes stay.
 
 mod files;
+mod services;
 mod units;
 
 use std::collections::BTreeMap;
@@ -117,6 +118,7 @@ pub fn render(
     for unit in &data.units {
         units::plan(image, unit, &mut plan, &mut problems);
     }
+    services::plan(image, data, &mut plan, &mut problems);
     folders_first(image, &mut plan);
     if problems.is_empty() { Ok(plan) } else { Err(Refused::UserData(problems)) }
 }

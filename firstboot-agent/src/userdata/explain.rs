@@ -73,6 +73,10 @@ pub fn things(data: &UserData) -> Vec<Thing> {
         }
         add("unit", &unit.name, becomes.join(", "));
     }
+    for service in &data.services {
+        let names: Vec<_> = service.parameters.iter().map(|p| p.name.as_str()).collect();
+        add("service", &service.name, format!("with its own {}", names.join(", ")));
+    }
     for credential in &data.credentials {
         add(
             "credential",

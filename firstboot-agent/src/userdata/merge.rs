@@ -22,6 +22,7 @@ pub(super) fn merge(all: Vec<UserData>) -> UserData {
             directories,
             links,
             units,
+            services,
             credentials,
             phone_home,
             notes,
@@ -36,6 +37,7 @@ pub(super) fn merge(all: Vec<UserData>) -> UserData {
         out.directories.extend(directories);
         out.links.extend(links);
         out.units.extend(units);
+        out.services.extend(services);
         out.credentials.extend(credentials);
         out.phone_home = out.phone_home.or(phone_home);
         out.notes.extend(notes);
@@ -69,6 +71,11 @@ pub(super) fn clashes(all: &[&UserData]) -> Vec<Problem> {
             }
         }
         data.units.iter().for_each(|unit| claim(format!("unit `{}`", unit.name), &unit.place));
+        for service in &data.services {
+            for parameter in &service.parameters {
+                claim(format!("`{}` of the service `{}`", parameter.name, service.name), &parameter.place);
+            }
+        }
         let credentials = data.credentials.iter();
         credentials.for_each(|c| claim(format!("credential `{}`", c.name), &c.place));
     }

@@ -19,6 +19,7 @@ mod mime;
 mod native;
 mod phone_home;
 mod reading;
+mod services;
 mod settings;
 mod units;
 mod users;
@@ -30,6 +31,7 @@ pub use format::Format;
 pub use install::links as install_links;
 pub use phone_home::{PhoneHome, Told};
 pub use reading::{Part, Reading, read};
+pub use services::{Parameter, Service};
 pub use units::{DropIn, Enable, Unit};
 pub use users::{Sudo, User};
 
@@ -60,6 +62,8 @@ pub struct UserData {
     pub links: Vec<Link>,
     /// Units and drop-ins.
     pub units: Vec<Unit>,
+    /// Parameters of services that the image has.
+    pub services: Vec<Service>,
     /// Credentials of services.
     pub credentials: Vec<Credential>,
     /// Who is told that the machine is up.
@@ -109,6 +113,7 @@ impl UserData {
             (self.directories.len(), "folder"),
             (self.links.len(), "link"),
             (self.units.len(), "unit"),
+            (self.services.iter().map(|s| s.parameters.len()).sum(), "parameter"),
             (self.credentials.len(), "credential"),
             (usize::from(self.phone_home.is_some()), "call home"),
         ]
@@ -136,6 +141,7 @@ impl UserData {
             .chain(self.directories.iter_mut().map(|d| &mut d.place))
             .chain(self.links.iter_mut().map(|l| &mut l.place))
             .chain(self.units.iter_mut().map(|u| &mut u.place))
+            .chain(self.services.iter_mut().flat_map(Service::places))
             .chain(self.credentials.iter_mut().map(|c| &mut c.place))
             .chain(self.notes.iter_mut().map(|n| &mut n.place))
             .for_each(|place| place.part = part);

@@ -1,12 +1,22 @@
 //! Twinhull's own format: YAML, strict, with all that user data can say.
 
 use super::fields::Fields;
-use super::{Set, UserData, credentials, files, phone_home, settings, units, users};
+use super::{Set, UserData, credentials, files, phone_home, services, settings, units, users};
 use crate::machine::Hostname;
 use crate::yaml::{Node, Problem, Value};
 
-const KEYS: &[&str] =
-    &["twinhull", "hostname", "users", "files", "units", "credentials", "time-zone", "ntp", "phone-home"];
+const KEYS: &[&str] = &[
+    "twinhull",
+    "hostname",
+    "users",
+    "files",
+    "units",
+    "services",
+    "credentials",
+    "time-zone",
+    "ntp",
+    "phone-home",
+];
 
 pub(super) fn parse(node: &Node, problems: &mut Vec<Problem>) -> UserData {
     let mut data = UserData::default();
@@ -26,6 +36,9 @@ pub(super) fn parse(node: &Node, problems: &mut Vec<Problem>) -> UserData {
     data.users = users::parse(fields.list("users", problems), problems);
     data.files = files::parse(fields.list("files", problems), problems);
     data.units = units::parse(fields.list("units", problems), problems);
+    if let Some(node) = fields.node("services") {
+        data.services = services::parse(node, problems);
+    }
     let keys = ["content", "content-base64", "encrypted"];
     data.credentials = credentials::parse(fields.list("credentials", problems), keys, problems);
     data.phone_home = phone_home::native(&fields, problems);

@@ -61,7 +61,7 @@ fn all_mistakes_are_found_each_with_its_place() {
          15:10: a unit's name ends in its type, as in app.service\n\
          16:30: line 1 of this text: [Install] has no effect here: nothing runs `systemctl enable`; say `enable: \
          true`, and `target` if it isn't multi-user.target\n\
-         17:1: user data has no such key; it has `twinhull`, `hostname`, `users`, `files`, `units`, `credentials`, \
+         17:1: user data has no such key; it has `twinhull`, `hostname`, `users`, `files`, `units`, `services`, `credentials`, \
          `time-zone`, `ntp`, `phone-home`"
     );
 }
