@@ -38,6 +38,8 @@ fn help() {
         ("image-builder-render", &["render", "--help"]),
         ("image-builder-why", &["why", "--help"]),
         ("image-builder-graph", &["graph", "--help"]),
+        ("image-builder-test-module", &["test-module", "--help"]),
+        ("image-builder-doctor", &["doctor", "--help"]),
         ("runvm", &["--help"]),
         ("update-agent", &["--help"]),
         ("update-agent-apply", &["apply", "--help"]),

@@ -12,7 +12,7 @@ use crate::model::Module;
 static MODULES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../modules");
 
 /// Their names, sorted.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "acme",
     "app",
     "files",
@@ -23,6 +23,7 @@ pub const NAMES: [&str; 10] = [
     "openssh",
     "php-fpm",
     "timesyncd",
+    "users",
 ];
 
 /// The module of this name, which is loaded once.

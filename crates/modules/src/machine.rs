@@ -286,6 +286,7 @@ pub(crate) fn fixed_use(
         ("sysusers", template.sysusers.iter().collect()),
         ("tmpfiles", template.tmpfiles.iter().collect()),
         ("needs", template.needs.iter().collect()),
+        ("claims", template.claims.iter().collect()),
     ];
     let used = texts.iter().find(|(_, texts)| texts.iter().any(|written| in_text(&written.text)));
     if let Some((what, _)) = used {

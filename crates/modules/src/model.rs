@@ -63,6 +63,8 @@ pub struct Template {
     pub needs: Vec<Written>,
     /// Ports it listens on: an expression.
     pub listens: Option<Written>,
+    /// What no other service may have, each a text to render.
+    pub claims: Vec<Written>,
     /// Whether its texts may say what all services listen on.
     pub openings: bool,
     /// Whether it talks to the network besides: an expression.

@@ -23,6 +23,8 @@ pub(crate) struct Writer {
     pub(crate) output: Output,
     files: HashMap<String, Claim>,
     ports: HashMap<u16, Claim>,
+    /// What only one service may have, in the words of its template.
+    claims: HashMap<String, Claim>,
     /// Lines of shared fragments, by folder and by what each line is about.
     lines: BTreeMap<&'static str, BTreeMap<String, (String, Origin, Claim)>>,
     /// Health checks by the units they are about.
@@ -35,6 +37,7 @@ impl Writer {
             output: Output::default(),
             files: HashMap::new(),
             ports: HashMap::new(),
+            claims: HashMap::new(),
             lines: BTreeMap::new(),
             checks: BTreeMap::new(),
         }
@@ -51,6 +54,17 @@ impl Writer {
         let template = instance.template;
         let talks = template.network.as_ref().and_then(|written| value(instance, written, context, report));
         let network = listens || talks.is_some_and(|value| truth(&value));
+        for written in &template.claims {
+            let what = text(instance, written, context, report).filter(|what| !what.is_empty());
+            let Some(what) = what else { continue };
+            let claim = (instance.name.to_owned(), instance.place_in(&written.text).clone());
+            if let Some(first) = self.claims.get(&what) {
+                let path = &instance.path;
+                conflict(path, &claim, first, format!("{path}: {what} is used twice"), report);
+                continue;
+            }
+            self.claims.insert(what, claim);
+        }
         for rule in &template.files {
             let Some(path) = text(instance, &rule.path, context, report).filter(|path| !path.is_empty())
             else {

@@ -7,7 +7,7 @@ use std::path::Path;
 use twinhull_spec::{Code, Spec, parse};
 
 const HEAD: &str = "image: {id: a, version: 1}\ntree: {dir: .}\n\
-    modules: [acme, app, files, login-shell, nftables, nginx, node-exporter, openssh, php-fpm, timesyncd]\nservices:\n";
+    modules: [acme, app, files, login-shell, nftables, nginx, node-exporter, openssh, php-fpm, timesyncd, users]\nservices:\n";
 /// Lines 5 to 7.
 const SERVER: &str = "  w: {template: nginx.server, listen-tls: [443]}\n  \
     c: {template: acme.certificate, domains: [a.org, '*.a.org'], email: a@a.org, dns: namesilo}\n  \
@@ -114,6 +114,19 @@ fn mistakes() {
             (69, Conflict, "wanted and left out", "one of the lists"),
         ),
         (
+            "  q: {template: users.user, uid: 1000}\n  r: {template: users.user, uid: 1000}".into(),
+            (34, Conflict, "uid 1000 is used twice", ""),
+        ),
+        ("  q: {template: users.user, uid: 0}".into(), (34, BadValue, "from 1000 to 59999", "")),
+        (
+            "  q: {template: users.user, uid: 1000, ssh-keys: [hunter2]}".into(),
+            (51, BadValue, "is not allowed", "matches"),
+        ),
+        (
+            "  q: {template: nftables.filter}\n  r: {template: nftables.filter}".into(),
+            (3, Conflict, "the firewall is used twice", ""),
+        ),
+        (
             "  q: {template: timesyncd.client, servers: []}".into(),
             (44, Conflict, "nobody to ask", "the servers of its package"),
         ),
@@ -124,7 +137,12 @@ fn mistakes() {
         let rendered = found.render(false);
         let item = &found.items[0];
         assert_eq!(found.items.len(), 1, "{line}:\n{rendered}");
-        assert_eq!((item.place.line, item.place.column, item.code), (8, column, code), "{line}:\n{rendered}");
+        let at = 8 + line.matches('\n').count();
+        assert_eq!(
+            (item.place.line, item.place.column, item.code),
+            (at, column, code),
+            "{line}:\n{rendered}"
+        );
         assert!(item.message.contains(message), "{line}:\n{rendered}");
         assert!(item.hint.as_deref().unwrap_or_default().contains(hint), "{line}:\n{rendered}");
         seen.push((text, code, item.message.clone()));

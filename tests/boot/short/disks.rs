@@ -167,12 +167,18 @@ fn an_encrypted_var_opens_with_the_tpm_or_with_the_key() {
     let first = guest().args(["--tpm", "--credential", "twinhull.var-key=correct horse"]);
     let first = first.exec(&format!("{facts}; echo kept >/var/lib/mine; sync")).ok();
     let second = guest().args(["--tpm", "--disk-size", "5G"]).exec(facts).ok();
-    let key = ["--disk-size", "5G", "--credential", "twinhull.var-key=correct horse"];
-    let third = guest().args(key).exec(facts).ok();
+    // The TPM is lost, and the machine gets another one, which is bound as the guide says.
+    fs_err::remove_dir_all(format!("{overlay}.tpm")).unwrap();
+    let enroll = "systemd-cryptenroll --unlock-key-file=/run/credentials/@system/twinhull.var-key \
+                  --tpm2-device=auto --tpm2-pcrs=7 --wipe-slot=tpm2 /dev/disk/by-partlabel/var";
+    let key = ["--tpm", "--disk-size", "5G", "--credential", "twinhull.var-key=correct horse"];
+    let third = guest().args(key).exec(&format!("{facts}; {enroll} 2>&1")).ok();
+    let fourth = guest().args(["--tpm", "--disk-size", "5G"]).exec(facts).ok();
     for (ran, mine, least, by) in [
         (&first, "", 900 << 20, "the TPM"),
         (&second, "kept", 3 << 30, "the TPM"),
         (&third, "kept", 3 << 30, "the credential twinhull.var-key"),
+        (&fourth, "kept", 3 << 30, "the TPM"),
     ] {
         let got = values(&ran.stdout);
         assert_eq!(got["state"], "running", "{}", ran.text());

@@ -13,6 +13,14 @@ use crate::support::{Guest, values};
 
 /// What the DNS provider wants to know.
 const TOKEN: &str = "token-of-the-zone";
+/// What the example has no use for.
+const MORE: &str = r#"  chore:
+    template: app.job
+    command: [/usr/bin/python3, -c, "import os; print('done:', os.environ['WHAT'])"]
+    schedule: "*-*-* 03:00:00"
+    environment: { WHAT: the chore }
+  other-shell: { template: login-shell.bash, completion: false, aliases: { lt: ls -t } }
+"#;
 /// The guest's name for the host.
 const HOST: &str = "10.0.2.2";
 
@@ -90,7 +98,7 @@ impl Acme {
         assert!(out.contains("HTTPREQ_ENDPOINT"), "{out}");
         let ca = self.ca.lines().map(|line| format!("      {line}\n")).collect::<String>();
         out + &format!(
-            "  ca:\n    template: files.file\n    path: /usr/share/acme-ca.pem\n    content: |\n{ca}"
+            "{MORE}  ca:\n    template: files.file\n    path: /usr/share/acme-ca.pem\n    content: |\n{ca}"
         )
     }
 }
@@ -178,11 +186,18 @@ fn a_personal_server_answers() {
         .map(|e| e.unwrap().path())
         .find(|p| p.extension().is_some_and(|e| e == "raw"));
     let guest = Guest::of(image.unwrap());
+    let key = dir.path().join("id");
+    run(Command::new("ssh-keygen").args(["-qt", "ed25519", "-N", "", "-f"]).arg(&key)).ok();
+    let [private, public] =
+        [key.clone(), key.with_extension("pub")].map(|p| fs_err::read_to_string(p).unwrap());
+    let (private, public) = (json!(private), json!(public.trim()));
     let user_data = guest.file(
         "user-data",
         &format!(
             "#twinhull\nusers: [{{name: ann, shell: /usr/bin/zsh}}]\n\
-             services: {{time: {{servers: [ntp.box.example]}}, howdy: {{environment: {{MARK: of this machine}}}}}}\n\
+             services: {{time: {{servers: [ntp.box.example]}}, howdy: {{environment: {{MARK: of this machine}}}},\n\
+             \x20 ninji: {{ssh-keys: [{public}]}}}}\n\
+             files: [{{path: /root/id, mode: 0600, content: {private}}}]\n\
              credentials: [{{name: dns-token, content: {TOKEN}}}, {{name: bot-token, content: b0t-t0ken}}]\n"
         ),
     );
@@ -210,6 +225,10 @@ fn a_personal_server_answers() {
          echo sshd=$(sshd -T | grep -i disableforwarding)\n\
          echo open=$(nft list ruleset | grep 'tcp dport' | sed 's/.*dport //; s/ accept.*//')\n\
          echo figures=$(python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:9100/metrics\").read().count(b\"\\nnode_memory_MemTotal_bytes \"))')\n\
+         systemctl start chore.service\n\
+         echo chore=$(journalctl -b -qo cat -u chore.service | grep done:), $(systemctl is-active chore.timer)\n\
+         echo bash=$(bash -ic 'alias lt' 2>/dev/null)\n\
+         echo ninji=$(ssh -i /root/id -o StrictHostKeyChecking=no -o BatchMode=yes ninji@127.0.0.1 'echo $USER $SHELL $(id -Gn) $(stat -c %a ~)' 2>&1 | tail -n 1)\n\
          echo mark=$(tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID howdy.service)/environ | grep MARK)\n\
          echo time=$(timedatectl show-timesync -P SystemNTPServers)\n\
          echo baked=$(grep -rslE '{TOKEN}|b0t-t0ken' /usr/lib/services /usr/lib/systemd /usr/lib/twinhull /usr/share/factory /usr/lib/credstore)\n\
@@ -240,6 +259,10 @@ fn a_personal_server_answers() {
         // What the machine sets takes the place of what the spec says.
         ("time", "ntp.box.example"),
         ("mark", "MARK=of this machine"),
+        // A key by the machine, for somebody by the image.
+        ("ninji", "ninji /usr/bin/zsh ninji adm systemd-journal 700"),
+        ("chore", "done: the chore, active"),
+        ("bash", "alias lt='ls -t'"),
         ("baked", ""),
     ] {
         assert_eq!(get(key), want, "{key}: {}\n{}", ran.text(), guest.serial());
