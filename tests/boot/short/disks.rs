@@ -169,8 +169,9 @@ fn an_encrypted_var_opens_with_the_tpm_or_with_the_key() {
     let second = guest().args(["--tpm", "--disk-size", "5G"]).exec(facts).ok();
     // The TPM is lost, and the machine gets another one, which is bound as the guide says.
     fs_err::remove_dir_all(format!("{overlay}.tpm")).unwrap();
-    let enroll = "systemd-cryptenroll --unlock-key-file=/run/credentials/@system/twinhull.var-key \
-                  --tpm2-device=auto --tpm2-pcrs=7 --wipe-slot=tpm2 /dev/disk/by-partlabel/var";
+    let enroll = "systemd-cryptenroll --wipe-slot=tpm2 /dev/disk/by-partlabel/var && \
+                  systemd-cryptenroll --unlock-key-file=/run/credentials/@system/twinhull.var-key \
+                  --tpm2-device=auto --tpm2-pcrs=7 /dev/disk/by-partlabel/var";
     let key = ["--tpm", "--disk-size", "5G", "--credential", "twinhull.var-key=correct horse"];
     let third = guest().args(key).exec(&format!("{facts}; {enroll} 2>&1")).ok();
     let fourth = guest().args(["--tpm", "--disk-size", "5G"]).exec(facts).ok();
