@@ -4,5 +4,6 @@
 
 mod bad_input;
 mod interrupted;
+mod modules;
 mod release;
 mod snapshots;

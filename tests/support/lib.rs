@@ -9,7 +9,7 @@ mod newer;
 pub mod trees;
 
 pub use locks::{Etcd, Locks, Running, spawn};
-pub use newer::{Web, newer_nginx, newer_program};
+pub use newer::{Web, newer_nginx, newer_path, newer_program};
 
 /// A finished child process.
 #[derive(Debug)]

@@ -13,6 +13,11 @@ pub(crate) fn dir() -> PathBuf {
     dir.expect("TWINHULL_NEWER_TOOLS is not set; run the tests with `cargo xtask test`")
 }
 
+/// Where a file of the newer Debian is, by its absolute path there.
+pub fn newer_path(path: &str) -> PathBuf {
+    dir().join(path.trim_start_matches('/'))
+}
+
 /// The program at the absolute path `name` of the newer Debian; it sees `folders` where they are.
 pub fn newer_program(name: &str, folders: &[&Path]) -> Command {
     let mut command = Command::new("bwrap");

@@ -8,7 +8,9 @@ use twinhull_sysutil::digest;
 
 /// Debian 12 has erofs-utils 1.5, which doesn't know Zstandard, and no systemd-sysupdate. Servers are unpacked because
 /// installed ones would start by themselves; pebble is one for ACME.
-const PACKAGES: &str = "erofs-utils,etcd-server,libc6,nginx-light,pebble,systemd-container";
+/// GRUB for machines with a BIOS is the one that images have.
+const PACKAGES: &str =
+    "erofs-utils,etcd-server,grub-common,grub-pc-bin,libc6,nginx-light,pebble,systemd-container";
 const SUITE: &str = "trixie";
 
 /// The folder with the tools, unpacked at the first call.
