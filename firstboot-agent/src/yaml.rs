@@ -88,7 +88,7 @@ impl fmt::Display for Step {
 /// Whether a key looks like one. A wrongly indented secret may end up as a key, and isn't shown then.
 pub fn is_key(text: &str) -> bool {
     let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    !text.is_empty() && text.len() <= 40 && text.bytes().all(good)
+    !text.is_empty() && text.len() <= 32 && text.bytes().all(good)
 }
 
 /// Something wrong with a document, and where.

@@ -263,7 +263,8 @@ pub(crate) fn check_folder(path: &Path, as_json: bool) -> Result<ExitCode> {
     }
 }
 
-fn folder(path: &Path) -> Result<Arc<Module>> {
+/// The module in a folder.
+pub(crate) fn folder(path: &Path) -> Result<Arc<Module>> {
     match library::from_folder(path) {
         Ok(module) => Ok(Arc::new(module)),
         Err(Missing::Unreadable(problem)) => bail!("the module {} can't be read: {problem}", path.display()),

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::json;
-use twinhull_modules::library::{self, Missing};
-use twinhull_modules::{Module, builtin, case};
+use twinhull_modules::{Module, builtin, case, library};
 
 use crate::check::{self, print};
+use crate::modules;
 
 /// Arguments of `test-module`.
 #[derive(Debug, Args)]
@@ -32,15 +32,9 @@ pub(crate) struct TestModuleArgs {
 
 /// Runs all cases, in the order of their names.
 pub(crate) fn run(args: &TestModuleArgs) -> Result<ExitCode> {
-    let module = match library::from_folder(&args.folder) {
-        Ok(module) => module,
-        Err(Missing::Unreadable(problem)) => {
-            bail!("the module {} can't be read: {problem}", args.folder.display())
-        }
-        Err(Missing::Wrong(found)) => {
-            check::show(&found)?;
-            return Ok(ExitCode::from(check::MISTAKES));
-        }
+    let Ok(module) = library::from_folder(&args.folder) else {
+        // It says why, in the form that was asked for.
+        return modules::check_folder(&args.folder, args.json);
     };
     let mut results = BTreeMap::new();
     for path in cases(&args.folder)? {
@@ -119,11 +113,7 @@ fn one(
 
 fn other(name: &str, folder: &Path) -> Result<Arc<Module>> {
     if library::is_path(name) {
-        return match library::from_folder(&folder.join(name)) {
-            Ok(module) => Ok(Arc::new(module)),
-            Err(Missing::Unreadable(problem)) => bail!("the module {name} can't be read: {problem}"),
-            Err(Missing::Wrong(found)) => Err(anyhow::Error::new(*found)),
-        };
+        return modules::folder(&folder.join(name));
     }
     let found = builtin::get(name).with_context(|| {
         format!(

@@ -241,7 +241,7 @@ pub fn act(request: &Request) -> Result<u8> {
 
 /// Says what this host lacks, if that may be why a guest didn't run.
 pub fn diagnose() {
-    let found = crate::findings();
+    let found = crate::host::needs();
     let bad: Vec<_> = found.iter().filter(|finding| finding.verdict == Verdict::Bad).collect();
     if !bad.is_empty() {
         eprint!("runvm: this host lacks what guests need\n{}", finding::render(bad));

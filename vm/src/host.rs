@@ -11,9 +11,20 @@ const QEMU_AT_LEAST: u32 = 9;
 
 /// What guests need, looked at. KVM is tried out with the firmware, which takes a second, or ten when it hangs.
 pub fn findings() -> Vec<Finding> {
+    let mut found = needs();
+    found.extend(kvm());
+    found.push(match which("swtpm") {
+        Some(path) => Finding::good("swtpm", path.to_string_lossy()),
+        None => Finding::limited("swtpm", "not found", "Install swtpm to give guests a TPM (`runvm --tpm`)."),
+    });
+    found
+}
+
+/// What no guest can do without; nothing is started.
+pub(crate) fn needs() -> Vec<Finding> {
     let program = qemu::find();
     let firmware = firmware::find(false);
-    let mut found = vec![
+    vec![
         match &program {
             Ok(program) => qemu_version(program),
             Err(error) => Finding::bad("QEMU", "not found", sentence(error)),
@@ -34,24 +45,22 @@ pub fn findings() -> Vec<Finding> {
                 "Install ovmf (Debian, Ubuntu), edk2-ovmf (Fedora, Arch) or qemu-ovmf-x86_64 (openSUSE).",
             ),
         },
-    ];
-    if let (Ok(program), Ok(firmware)) = (&program, &firmware) {
-        found.push(match accel::kvm_fails_because(program, firmware, &Signals::default()) {
-            Ok(None) => Finding::good("KVM", "it runs the firmware"),
-            Ok(Some(reason)) => Finding::limited(
-                "KVM",
-                reason,
-                "Guests are emulated, which is many times slower. On a machine of your own, switch virtualisation on \
-                 in the firmware and add the user to the group `kvm`; in a VM, ask for nested virtualisation.",
-            ),
-            Err(error) => Finding::limited("KVM", format!("{error:#}"), "Guests are emulated."),
-        });
-    }
-    found.push(match which("swtpm") {
-        Some(path) => Finding::good("swtpm", path.to_string_lossy()),
-        None => Finding::limited("swtpm", "not found", "Install swtpm to give guests a TPM (`runvm --tpm`)."),
-    });
-    found
+    ]
+}
+
+/// Whether KVM works, where there is something to try it with.
+fn kvm() -> Option<Finding> {
+    let (program, firmware) = (qemu::find().ok()?, firmware::find(false).ok()?);
+    Some(match accel::kvm_fails_because(&program, &firmware, &Signals::default()) {
+        Ok(None) => Finding::good("KVM", "it runs the firmware"),
+        Ok(Some(reason)) => Finding::limited(
+            "KVM",
+            reason,
+            "Guests are emulated, which is many times slower. On a machine of your own, switch virtualisation on \
+             in the firmware and add the user to the group `kvm`; in a VM, ask for nested virtualisation.",
+        ),
+        Err(error) => Finding::limited("KVM", format!("{error:#}"), "Guests are emulated."),
+    })
 }
 
 fn qemu_version(program: &std::path::Path) -> Finding {

@@ -22,8 +22,8 @@ use liblzma::stream::{Action, Filters, LzmaOptions, Status, Stream};
 
 /// Bytes of a sector; BIOS disks have no others.
 pub const SECTOR: usize = 512;
-/// Most bytes of the core behind its first sector: it is loaded below the BIOS's own memory.
-pub const CORE_MAX: usize = 0x78000;
+/// Most bytes of the core behind its first sector: GRUB's kernel is linked to 0x9000, and below 0x78000 it has room.
+pub const CORE_MAX: usize = 0x78000 - 0x9000;
 
 /// Where diskboot.img has its list of neighbours: first sector (8 bytes), number of sectors (2), segment (2).
 const BLOCK_LIST: usize = SECTOR - 12;

@@ -63,7 +63,10 @@ pub fn of_template(module: &Module, template: &Template) -> String {
     if !template.parameters.is_empty() {
         out += "\n| Parameter | Value | Default | Meaning |\n|---|---|---|---|\n";
         for parameter in &template.parameters {
-            let docs = one_line(&parameter.docs);
+            let mut docs = one_line(&parameter.docs);
+            if parameter.runtime {
+                docs += " A machine may set it.";
+            }
             let (noun, default) = (parameter.kind.noun(), default(parameter));
             let _ = writeln!(out, "| `{}` | {noun} | {default} | {docs} |", parameter.name);
         }
@@ -96,6 +99,9 @@ pub fn of_parameter(module: &Module, template: &Template, parameter: &Parameter)
     );
     if let Some(example) = &parameter.example {
         let _ = writeln!(out, "Example: `{}: {}`", parameter.name, yaml(example));
+    }
+    if parameter.runtime {
+        out += "A machine may set it, by its user data.\n";
     }
     if let crate::kind::Kind::Enum(words) = &parameter.kind {
         out += "\n";

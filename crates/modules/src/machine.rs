@@ -131,7 +131,8 @@ impl Baked {
         for (name, parameters) in settings {
             let path = format!("services.{name}");
             let Some(template) = self.template(name, modules) else {
-                let message = format!("{path}: the image has no such service{}", offer(name, &names));
+                // Not named: what is wrongly indented may be a secret.
+                let message = format!("the image has no service of this name{}", offer(name, &names));
                 wrong.push(Wrong { path, message });
                 continue;
             };
@@ -140,10 +141,10 @@ impl Baked {
             for parameter in parameters.keys().filter(|name| !free.contains(&name.as_str())) {
                 let path = format!("{path}.{parameter}");
                 let what = match template.parameter(parameter) {
-                    Some(_) => "is fixed in the image; build another one to change it",
-                    None => "there is no such parameter",
+                    Some(_) => format!("{path}: is fixed in the image; build another one to change it"),
+                    None => format!("services.{name}: there is no parameter of this name"),
                 };
-                wrong.push(Wrong { message: format!("{path}: {what}{}", offer(parameter, &free)), path });
+                wrong.push(Wrong { message: what + &offer(parameter, &free), path });
             }
         }
         wrong
@@ -348,7 +349,7 @@ mod tests {
     #[test]
     fn the_rest_is_fixed() {
         for (set, path, message) in [
-            (json!({ "tine": {} }), "services.tine", "no such service; did you mean `time`?"),
+            (json!({ "tine": {} }), "services.tine", "no service of this name; did you mean `time`?"),
             (json!({ "bot": { "listen": [82] } }), "services.bot.listen", "is fixed in the image"),
             (json!({ "bot": { "memory-mx": "1M" } }), "services.bot.memory-mx", "did you mean `memory-max`?"),
             (json!({ "time": { "servers": [] } }), "services.time.servers", "nobody to ask; write one"),

@@ -149,9 +149,14 @@ pub fn plan(request: &Request<'_>, report: &mut Report<'_>) -> Output {
         ready.push((instance, context, listens, before == report.count()));
     }
     writer.output.openings.sort_by_key(|opening| opening.port);
+    // Without what a wrong service listens on, a text would say that it listens on nothing.
+    let whole = instances.iter().all(|instance| instance.good) && ready.iter().all(|(.., good)| *good);
     let openings = serde_json::to_value(&writer.output.openings).unwrap_or_default();
     for (instance, mut context, listens, good) in ready {
         if instance.template.openings {
+            if !whole {
+                continue;
+            }
             context.insert("openings".into(), openings.clone());
         }
         let before = report.count();

@@ -241,3 +241,13 @@ fn the_firewall_knows_what_listens() {
         .expect("unshare and nft are needed; they come with util-linux and nftables");
     assert!(out.status.success(), "{}\n{rules}", String::from_utf8_lossy(&out.stderr));
 }
+
+#[test]
+fn a_wrong_service_is_no_mistake_of_the_firewall_as_well() {
+    let text = format!(
+        "{HEAD}  api: {{template: app.service, command: [], listen: [8080]}}\n  \
+         wall: {{template: nftables.filter, closed: [api]}}\n"
+    );
+    let found = parse("spec.yaml", &text, None).unwrap_err();
+    assert!(found.items.len() == 1 && found.items[0].message.contains("needs a program"), "{found}");
+}

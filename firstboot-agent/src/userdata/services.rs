@@ -1,6 +1,8 @@
 //! Parameters of services that the image has. What they mean is in the image, so only their shape is looked at here.
 
-use crate::yaml::{Node, Place, Problem, Value, is_key};
+use twinhull_modules::plan::is_name;
+
+use crate::yaml::{Node, Place, Problem, Value};
 
 /// A service, and what this machine sets of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +80,7 @@ fn named<'n>(node: &'n Node, what: &str, problems: &mut Vec<Problem>) -> Vec<(&'
     };
     let mut out = Vec::new();
     for (key, value) in entries {
-        if key.text().is_some_and(is_key) {
+        if key.text().is_some_and(is_name) {
             out.push((key, value));
         } else {
             problems.push(Problem::new(&key.place, format!("{what} has a key that is no name")));
