@@ -23,7 +23,7 @@ _runvm() {
 
     case "${cmd}" in
         runvm)
-            opts="-h -V --exec --console --persist --secure-boot --tpm --disk-size --memory --cpus --accel --extra-disk --qemu-arg --no-reboot --timeout --serial-log --cmdline-extra --credential --no-autologin --ssh-port --forward --mac --no-network --cloud --metadata --fault --user-data --network-config --hostname --instance-id --ssh-key --dry-run --serve --serve-log --serve-rate --serve-directive --nginx --kill-after --kill-delay --fill-disk --network-cut --network-back --help --version"
+            opts="-h -V --exec --console --persist --firmware --secure-boot --tpm --disk-size --memory --cpus --accel --extra-disk --qemu-arg --no-reboot --timeout --serial-log --cmdline-extra --credential --no-autologin --ssh-port --forward --mac --no-network --cloud --metadata --fault --user-data --network-config --hostname --instance-id --ssh-key --dry-run --serve --serve-log --serve-rate --serve-directive --nginx --kill-after --kill-delay --fill-disk --network-cut --network-back --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -35,6 +35,10 @@ _runvm() {
                     ;;
                 --persist)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --firmware)
+                    COMPREPLY=($(compgen -W "uefi bios" -- "${cur}"))
                     return 0
                     ;;
                 --secure-boot)

@@ -1,5 +1,7 @@
 complete -c runvm -l exec -d 'Run CMD with /bin/sh in the guest, print what it prints, power off, and end with its exit status' -r
 complete -c runvm -l persist -d 'Keep what the guest writes in FILE (a qcow2 overlay) and FILE.vars, for the next time' -r -F
+complete -c runvm -l firmware -d 'What starts the disk' -r -f -a "uefi\t'UEFI, which is OVMF'
+bios\t'A BIOS, which is SeaBIOS, as on many clouds\' older types of machines'"
 complete -c runvm -l secure-boot -d 'Boot with Secure Boot on and the keys in DIR (PK.esl, KEK.esl and db.esl, as `image-builder secure-boot enroll-files` writes them)' -r -F
 complete -c runvm -l disk-size -d 'Size of the guest\'s disk, at least the image\'s, such as 6G' -r
 complete -c runvm -l memory -d 'Memory of the guest' -r

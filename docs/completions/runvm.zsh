@@ -17,6 +17,8 @@ _runvm() {
     _arguments "${_arguments_options[@]}" : \
 '--exec=[Run CMD with /bin/sh in the guest, print what it prints, power off, and end with its exit status]:CMD:_default' \
 '--persist=[Keep what the guest writes in FILE (a qcow2 overlay) and FILE.vars, for the next time]:FILE:_files' \
+'--firmware=[What starts the disk]:FIRMWARE:((uefi\:"UEFI, which is OVMF"
+bios\:"A BIOS, which is SeaBIOS, as on many clouds'\'' older types of machines"))' \
 '--secure-boot=[Boot with Secure Boot on and the keys in DIR (PK.esl, KEK.esl and db.esl, as \`image-builder secure-boot enroll-files\` writes them)]:DIR:_files' \
 '--disk-size=[Size of the guest'\''s disk, at least the image'\''s, such as 6G]:SIZE:_default' \
 '--memory=[Memory of the guest]:SIZE:_default' \

@@ -19,9 +19,6 @@ _update__agent() {
             update__agent,apply)
                 cmd="update__agent__subcmd__apply"
                 ;;
-            update__agent,bless-boot)
-                cmd="update__agent__subcmd__bless__subcmd__boot"
-                ;;
             update__agent,boot-failed)
                 cmd="update__agent__subcmd__boot__subcmd__failed"
                 ;;
@@ -63,9 +60,6 @@ _update__agent() {
                 ;;
             update__agent__subcmd__help,apply)
                 cmd="update__agent__subcmd__help__subcmd__apply"
-                ;;
-            update__agent__subcmd__help,bless-boot)
-                cmd="update__agent__subcmd__help__subcmd__bless__subcmd__boot"
                 ;;
             update__agent__subcmd__help,boot-failed)
                 cmd="update__agent__subcmd__help__subcmd__boot__subcmd__failed"
@@ -110,7 +104,7 @@ _update__agent() {
 
     case "${cmd}" in
         update__agent)
-            opts="-h -V --config --machine-config --state --disk --esp --root --json --help --version status check fetch apply update reboot rollback hold release history service bless-boot next-root boot-failed help"
+            opts="-h -V --config --machine-config --state --disk --esp --root --json --help --version status check fetch apply update reboot rollback hold release history service next-root boot-failed help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,44 +143,6 @@ _update__agent() {
             ;;
         update__subcmd__agent__subcmd__apply)
             opts="-h --now --reboot --config --machine-config --state --disk --esp --root --json --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --machine-config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --state)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --disk)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --esp)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        update__subcmd__agent__subcmd__bless__subcmd__boot)
-            opts="-h --config --machine-config --state --disk --esp --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -338,7 +294,7 @@ _update__agent() {
             return 0
             ;;
         update__subcmd__agent__subcmd__help)
-            opts="status check fetch apply reboot rollback hold release history service bless-boot next-root boot-failed help"
+            opts="status check fetch apply reboot rollback hold release history service next-root boot-failed help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -352,20 +308,6 @@ _update__agent() {
             return 0
             ;;
         update__subcmd__agent__subcmd__help__subcmd__apply)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        update__subcmd__agent__subcmd__help__subcmd__bless__subcmd__boot)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -192,19 +192,6 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 && ret=0
 ;;
-(bless-boot)
-_arguments "${_arguments_options[@]}" : \
-'--config=[What to follow]:FILE:_files' \
-'--machine-config=[What is different on this machine]:FILE:_files' \
-'--state=[What is remembered]:DIR:_files' \
-'--disk=[The disk with the slots \[default\: the one the running slot is on\]]:DISK:_files' \
-'--esp=[Where the ESP is mounted]:DIR:_files' \
-'--root=[The machine'\''s root, for tests]:DIR:_files' \
-'--json[Print the result as JSON on standard output]' \
-'-h[Print help]' \
-'--help[Print help]' \
-&& ret=0
-;;
 (next-root)
 _arguments "${_arguments_options[@]}" : \
 '--config=[What to follow]:FILE:_files' \
@@ -284,10 +271,6 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
-(bless-boot)
-_arguments "${_arguments_options[@]}" : \
-&& ret=0
-;;
 (next-root)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -323,7 +306,6 @@ _update-agent_commands() {
 'release:Undo \`hold\`; a version that was given up gets new tries' \
 'history:Show what happened' \
 'service:Look for newer versions and install them until somebody ends it; twinhull-update.service runs this' \
-'bless-boot:Bless the running version, if it was not systemd-boot that started it; twinhull-bless-boot.service runs this' \
 'next-root:Make the root of a version for a soft-reboot, or take it away; twinhull-next-root@.service runs this' \
 'boot-failed:Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs this' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -334,11 +316,6 @@ _update-agent_commands() {
 _update-agent__subcmd__apply_commands() {
     local commands; commands=()
     _describe -t commands 'update-agent apply commands' commands "$@"
-}
-(( $+functions[_update-agent__subcmd__bless-boot_commands] )) ||
-_update-agent__subcmd__bless-boot_commands() {
-    local commands; commands=()
-    _describe -t commands 'update-agent bless-boot commands' commands "$@"
 }
 (( $+functions[_update-agent__subcmd__boot-failed_commands] )) ||
 _update-agent__subcmd__boot-failed_commands() {
@@ -368,7 +345,6 @@ _update-agent__subcmd__help_commands() {
 'release:Undo \`hold\`; a version that was given up gets new tries' \
 'history:Show what happened' \
 'service:Look for newer versions and install them until somebody ends it; twinhull-update.service runs this' \
-'bless-boot:Bless the running version, if it was not systemd-boot that started it; twinhull-bless-boot.service runs this' \
 'next-root:Make the root of a version for a soft-reboot, or take it away; twinhull-next-root@.service runs this' \
 'boot-failed:Remember which units have failed, and reboot if there is a version to go back to; twinhull-boot-failed.service runs this' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -379,11 +355,6 @@ _update-agent__subcmd__help_commands() {
 _update-agent__subcmd__help__subcmd__apply_commands() {
     local commands; commands=()
     _describe -t commands 'update-agent help apply commands' commands "$@"
-}
-(( $+functions[_update-agent__subcmd__help__subcmd__bless-boot_commands] )) ||
-_update-agent__subcmd__help__subcmd__bless-boot_commands() {
-    local commands; commands=()
-    _describe -t commands 'update-agent help bless-boot commands' commands "$@"
 }
 (( $+functions[_update-agent__subcmd__help__subcmd__boot-failed_commands] )) ||
 _update-agent__subcmd__help__subcmd__boot-failed_commands() {

@@ -6,6 +6,8 @@
 //! checked before it is used. A second disk with the same labels is never touched, because nothing here looks at labels.
 //! What makes a bad version fail instead of lingering is in [`trial`].
 
+use twinhull_slots::{BRIDGE, CMDLINE, ENTRY};
+
 use crate::{Context, Result, data, disk, efi, trial, unit};
 
 /// Where the disk helper leaves a link to the /var partition.
@@ -107,6 +109,13 @@ fn real_root(context: &Context, loader: Option<&str>) -> Result<()> {
     let Some(loader) = loader.filter(|_| context.option("usrhash").is_some()) else { return Ok(()) };
     trial::generate_on_the_real_root(context)?;
     data::generate(context)?;
+    // Only then do they want the ESP mounted at every boot.
+    if context.option(ENTRY).is_some() || context.root.join(CMDLINE).exists() {
+        context.pull_in("basic.target", "wants", "twinhull-bless-boot.service")?;
+    }
+    if context.option(BRIDGE).is_some() {
+        context.pull_in("basic.target", "wants", "twinhull-bridge.service")?;
+    }
     if context.path(VAR_LINK).is_symlink() {
         context.write_unit(
             "var.mount",
@@ -236,6 +245,28 @@ mod tests {
     }
 
     #[test]
+    fn the_bridge_says_which_esp_it_came_from() {
+        let uuid = "0123abcd-0000-4000-8000-00000000beef";
+        for (word, found) in
+            [(uuid, true), ("0123ABCD-0000-4000-8000-00000000BEEF", true), ("/dev/sda1", false)]
+        {
+            let words =
+                format!("usrhash={HASH} twinhull.esp={word} twinhull.bridge=a twinhull.entry=box_1+2-1.efi");
+            let (_dir, context) = context(false, &words, false);
+            generate(&context).unwrap();
+            for service in ["bless-boot", "bridge"] {
+                let wanted = context.units.join(format!("basic.target.wants/twinhull-{service}.service"));
+                assert_eq!(wanted.is_symlink(), found);
+            }
+            let unit = fs_err::read_to_string(context.units.join("efi.mount"));
+            assert_eq!(
+                unit.is_ok_and(|unit| unit.contains(&format!("What=/dev/disk/by-partuuid/{uuid}"))),
+                found
+            );
+        }
+    }
+
+    #[test]
     fn other_boots_are_left_alone() {
         for (initrd, cmdline) in [(true, "root=/dev/sda1"), (false, "")] {
             let (_dir, context) = context(initrd, cmdline, false);
@@ -266,6 +297,7 @@ mod tests {
         let check = "systemd-fsck@dev-disk-by\\x2dpartuuid-0123abcd\\x2d0000\\x2d4000\\x2d8000\\x2d00000000beef.service";
         assert!(unit.contains(&format!("Wants={check}\nAfter={check}\n")), "{unit}");
         assert!(!context.units.join("swap.target.wants").exists());
+        assert!(!context.units.join("basic.target.wants").exists(), "systemd-boot's own services bless");
         let flushed = context.path("/run/systemd/journal/flushed");
         assert!(!flushed.exists(), "/var is not mounted");
         fs_err::create_dir_all(context.path("/run/twinhull/dev")).unwrap();

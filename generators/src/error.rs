@@ -25,6 +25,18 @@ pub enum Error {
         /// The list.
         list: &'static str,
     },
+    /// The machine wasn't started by something that says so on the kernel's command line.
+    #[error(
+        "the kernel's command line doesn't name a boot entry that is on the ESP; what systemd-boot has started is blessed \
+         by systemd-bless-boot.service"
+    )]
+    NoEntry,
+    /// A boot entry.
+    #[error(transparent)]
+    Slots(#[from] twinhull_slots::Error),
+    /// The bridge of a machine with a BIOS.
+    #[error(transparent)]
+    Bridge(#[from] twinhull_bridge::Error),
     /// /var is encrypted and shouldn't be, or the other way round.
     #[error("{0}")]
     Encryption(String),

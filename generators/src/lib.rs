@@ -10,6 +10,7 @@ pub mod disk;
 pub mod efi;
 mod encryption;
 mod error;
+pub mod good;
 pub mod provision;
 pub mod trial;
 mod unit;

@@ -22,6 +22,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("firstboot-agent", "lib/twinhull"),
     ("twinhull-disk", "lib/twinhull"),
     ("twinhull-boot-generator", "lib/systemd/system-generators"),
+    ("twinhull-bridge", "lib/twinhull"),
     ("twinhull-provision-generator", "lib/twinhull/initrd/systemd/system-generators"),
 ];
 
@@ -29,11 +30,8 @@ const PROGRAMS: &[(&str, &str)] = &[
 const UPDATES: &[(&str, &str)] = &[("update-agent", "bin")];
 
 /// Its services, and what wants them.
-const WANTED: &[(&str, &str)] = &[
-    ("multi-user.target", "twinhull-update.service"),
-    ("basic.target", "twinhull-bless-boot.service"),
-    ("sysinit.target", "twinhull-soft-rebooted.service"),
-];
+const WANTED: &[(&str, &str)] =
+    &[("multi-user.target", "twinhull-update.service"), ("sysinit.target", "twinhull-soft-rebooted.service")];
 
 /// What the system bus has to know of the update agent, below /usr/share/dbus-1.
 const BUS: &[(&str, &str)] = &[

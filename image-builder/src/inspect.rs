@@ -12,6 +12,7 @@ use twinhull_uki as uki;
 
 use crate::image::{shown, shown_or_dash};
 use crate::signatures::{self, Program};
+use crate::starts::{self, Bios};
 
 /// Everything found in an image.
 #[derive(Debug, Serialize)]
@@ -22,6 +23,8 @@ pub struct Report {
     partitions: Vec<Partition>,
     slots: Vec<Slot>,
     boot_entries: Vec<Entry>,
+    /// What there is for machines with a BIOS; `null` for images that start with UEFI only.
+    bios: Option<Bios>,
     programs: Vec<Program>,
     problems: Vec<String>,
 }
@@ -98,6 +101,7 @@ pub fn inspect(path: &Path) -> Result<Report> {
             Default::default()
         }
     };
+    let bios = starts::find(&file, &table.partitions, &mut problems)?;
     let partitions = table
         .partitions
         .iter()
@@ -119,6 +123,7 @@ pub fn inspect(path: &Path) -> Result<Report> {
         partitions,
         slots,
         boot_entries,
+        bios,
         programs,
         problems,
     })
@@ -302,6 +307,7 @@ pub fn render(report: &Report) -> String {
             shown_or_dash(e.kernel.as_deref())
         );
     }
+    out += &starts::render(report.bios.as_ref());
     out += &signatures::render(&report.programs);
     for problem in &report.problems {
         let _ = writeln!(out, "\nproblem: {}", shown(problem.as_bytes()));
@@ -351,6 +357,7 @@ mod tests {
                 length: 1,
                 cmdline: Some(evil()),
             }],
+            bios: None,
             programs: vec![signatures::named(&evil(), &evil())],
             problems: vec![evil()],
         };

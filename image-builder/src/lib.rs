@@ -24,6 +24,7 @@ mod sbom;
 mod secure_boot;
 mod signatures;
 pub mod source;
+mod starts;
 mod svg;
 mod test_module;
 mod usage;

@@ -110,6 +110,9 @@ pub fn open(spec: &Spec, request: &Request<'_>, progress: &Progress) -> Result<O
             if spec.disk.encryption == Encryption::MachineKey {
                 wanted.packages.extend(source::debian::TPM_PACKAGES.iter().map(|name| (*name).to_owned()));
             }
+            if spec.boot.has_bios(&spec.image.arch) {
+                wanted.alone.push(source::debian::BIOS_PACKAGE.to_owned());
+            }
             let (path, sha256) = cached_debian(&wanted, request, progress)?;
             let digest = Hashing::start(&path, Some(sha256))?;
             let origin = Origin { kind: "debian", sha256: None, debian: Some(wanted) };
@@ -126,6 +129,7 @@ fn debian_request(debian: &twinhull_spec::Debian, arch: Arch) -> source::debian:
         suite: debian.suite.clone(),
         arch: arch.debian().to_owned(),
         packages,
+        alone: Vec::new(),
         mirror: debian.mirror.clone(),
     }
 }

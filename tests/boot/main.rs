@@ -8,12 +8,14 @@
 
 mod long {
     mod bad_versions;
+    mod bios;
     mod fleet;
     mod kexec;
     mod power;
     mod updates;
 }
 mod short {
+    mod both;
     mod clouds;
     mod disks;
     mod edits;

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use twinhull_bios::{Core, Modules, SECTOR, Stock, order};
+use twinhull_bios::{Core, Modules, SECTOR, Stock};
 use twinhull_tests::{newer_path, newer_program, run};
 
 const FOLDER: &str = "/usr/lib/grub/i386-pc";
@@ -17,9 +17,9 @@ fn core(script: &str) -> Core {
     let [boot, diskboot, kernel, decompressor] =
         ["boot.img", "diskboot.img", "kernel.img", "lzma_decompress.img"].map(stock);
     let list = String::from_utf8(stock("moddep.lst")).unwrap();
-    let names = order(&Modules::parse(&list), &MODULES).unwrap();
+    let names = Modules::parse(&list).order(&MODULES).unwrap();
     let files: Vec<_> = names.iter().map(|name| stock(&format!("{name}.mod"))).collect();
-    let modules: Vec<_> = names.iter().map(String::as_str).zip(files.iter().map(Vec::as_slice)).collect();
+    let modules: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
     let stock = Stock { boot: &boot, diskboot: &diskboot, kernel: &kernel, decompressor: &decompressor };
     Core::new(&stock, &modules, script).unwrap()
 }

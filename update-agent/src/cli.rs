@@ -107,9 +107,6 @@ enum Command {
         #[arg(long, value_name = "DIR", env = "RUNTIME_DIRECTORY")]
         runtime: Option<PathBuf>,
     },
-    /// Bless the running version, if it was not systemd-boot that started it; twinhull-bless-boot.service runs this
-    #[command(hide = true)]
-    BlessBoot,
     /// Make the root of a version for a soft-reboot, or take it away; twinhull-next-root@.service runs this
     #[command(hide = true)]
     NextRoot {
@@ -126,7 +123,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = match cli.command {
-        Command::Service { .. } | Command::BlessBoot => journal::for_a_unit(false),
+        Command::Service { .. } => journal::for_a_unit(false),
         Command::BootFailed => journal::for_a_unit(true),
         _ => {
             journal::to_stderr();
@@ -210,7 +207,6 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Service { runtime } => {
             service::run(ops, runtime.as_deref())?;
         }
-        Command::BlessBoot => ops.bless()?,
         Command::NextRoot { entry: Some(entry) } => next_root::prepare(&ops, entry)?,
         Command::NextRoot { entry: None } => next_root::forget()?,
         Command::BootFailed => {

@@ -162,19 +162,6 @@ impl Ops {
         Ok(running.is_none_or(|entry| entry.name.assessment() == Assessment::Blessed))
     }
 
-    /// Says that the running version is good, if it was started by something else than systemd-boot, whose own service does
-    /// it otherwise.
-    pub fn bless(&self) -> Result<()> {
-        let cmdline = twinhull_slots::cmdline(&self.places.root)?;
-        let entry = twinhull_slots::entry_of(&cmdline).context(
-            "the kernel's command line has no twinhull.entry=, so systemd-boot started it; \
-             systemd-bless-boot.service blesses it",
-        )?;
-        let blessed = twinhull_slots::bless(&self.esp()?, entry)?;
-        log::info!("{} is good", blessed.file);
-        Ok(())
-    }
-
     /// Another version that has proved to be good, and whose slot is whole as far as its labels say.
     fn good_other(&self) -> Result<Option<BootFile>> {
         let slots = Slots::read(&self.disk()?, self.machine.arch, &self.machine.image)?;

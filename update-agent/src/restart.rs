@@ -9,7 +9,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use twinhull_kexec::Uki;
-use twinhull_slots::{BootFile, ENTRY, count_try, counted, give_back};
+use twinhull_slots::{BRIDGE, BootFile, ENTRY, ESP_PARTITION, count_try, counted, give_back};
 use twinhull_sysutil::command::Cmd;
 
 use crate::ops::Ops;
@@ -60,7 +60,14 @@ pub struct Ready {
 pub fn prepare(ops: &Ops, next: &BootFile, through: Through) -> Result<Ready> {
     let mut running = same_as_the_firmware(ops)?;
     let ready = Ready { through, before: next.clone(), entry: counted(next) };
-    let word = format!("{ENTRY}={}", ready.entry.file);
+    // What a bridge has said of this machine holds for its next kernel, too.
+    let cmdline = twinhull_slots::cmdline(&ops.places.root)?;
+    let bridge = cmdline.split_ascii_whitespace().filter(|word| is_given(word) && !word.starts_with(ENTRY));
+    let word = bridge
+        .map(str::to_owned)
+        .chain([format!("{ENTRY}={}", ready.entry.file)])
+        .collect::<Vec<_>>()
+        .join(" ");
     let mut uki = uki(ops, &next.file)?;
     match through {
         Through::Firmware => {}
@@ -121,13 +128,19 @@ fn same_as_the_firmware(ops: &Ops) -> Result<Uki> {
     let running = running.with_context(|| format!("the running version {version} has no boot entry"))?;
     let mut running = uki(ops, &running.file)?;
     let cmdline = twinhull_slots::cmdline(&ops.places.root)?;
-    let prefix = format!("{ENTRY}=");
-    let given: Vec<&str> = cmdline.split_ascii_whitespace().filter(|w| !w.starts_with(&prefix)).collect();
+    let own = cmdline.split_ascii_whitespace().filter(|word| !is_given(word));
     ensure!(
-        running.cmdline()?.split_ascii_whitespace().eq(given),
+        running.cmdline()?.split_ascii_whitespace().eq(own),
         "the running kernel has another command line than its UKI, which a boot menu or the firmware made so"
     );
     Ok(running)
+}
+
+/// Whether a word of a command line is from whoever started the kernel without the firmware.
+fn is_given(word: &str) -> bool {
+    [ENTRY, ESP_PARTITION, BRIDGE]
+        .iter()
+        .any(|name| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')))
 }
 
 /// Whether only userspace is another one.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::firmware::Firmware;
+use crate::firmware::{self, Firmware};
 use crate::options::Accel;
 use crate::process::{Supervised, TICK, tethered};
 use crate::qemu;
@@ -49,13 +49,21 @@ pub(crate) fn choose(wish: Accel, program: &Path, firmware: &Firmware, signals: 
     match wish {
         Accel::Kvm => Ok(Chosen::Kvm),
         Accel::Tcg => Ok(Chosen::Tcg),
-        Accel::Auto => match kvm_fails_because(program, firmware, signals)? {
+        Accel::Auto => match kvm_fails_because(program, &demanding(firmware), signals)? {
             None => Ok(Chosen::Kvm),
             Some(reason) => {
                 eprintln!("runvm: {reason}; the guest is emulated (TCG), which is many times slower");
                 Ok(Chosen::Tcg)
             }
         },
+    }
+}
+
+/// The firmware to try KVM with: where UEFI is to be had it is the better trial, as a BIOS runs where kernels don't.
+fn demanding(firmware: &Firmware) -> Firmware {
+    match firmware {
+        Firmware::Bios => firmware::find(false).map_or(Firmware::Bios, Firmware::Uefi),
+        Firmware::Uefi(_) => firmware.clone(),
     }
 }
 

@@ -11,7 +11,7 @@ use twinhull_sysutil::finding::{self, Verdict};
 
 use crate::cloud::fault::Fault;
 use crate::moment::parse_duration;
-use crate::options::{Accel, Cloud, Console, Options};
+use crate::options::{Accel, Cloud, Console, Options, Starts};
 use crate::update_args::UpdateArgs;
 
 const EXAMPLES: &str = "\
@@ -55,6 +55,10 @@ pub struct Args {
     /// Keep what the guest writes in FILE (a qcow2 overlay) and FILE.vars, for the next time
     #[arg(long, value_name = "FILE", help_heading = "Machine")]
     persist: Option<PathBuf>,
+
+    /// What starts the disk
+    #[arg(long, value_name = "FIRMWARE", value_enum, default_value_t, help_heading = "Machine")]
+    firmware: Starts,
 
     /// Boot with Secure Boot on and the keys in DIR (PK.esl, KEK.esl and db.esl, as `image-builder secure-boot
     /// enroll-files` writes them)
@@ -191,6 +195,7 @@ impl Args {
         let mut options = Options {
             image: self.image,
             accel: self.accel,
+            firmware: self.firmware,
             memory: self.memory,
             cpus: self.cpus,
             disk_size: self.disk_size,

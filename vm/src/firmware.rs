@@ -1,13 +1,39 @@
-//! Finds the UEFI firmware, wherever the distribution puts it.
+//! What starts a guest: the BIOS that QEMU brings along, or the UEFI firmware, wherever the distribution puts it.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use twinhull_secureboot::{self as secureboot, Role};
 
-/// The read-only code and the variables it starts with.
+use crate::options::{Options, Starts};
+
+/// What starts a guest's disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Firmware {
+pub(crate) enum Firmware {
+    /// The one that QEMU brings along.
+    Bios,
+    /// One that the distribution has.
+    Uefi(Uefi),
+}
+
+impl Firmware {
+    /// The firmware that `options` ask for.
+    pub(crate) fn of(options: &Options) -> Result<Self> {
+        match options.firmware {
+            Starts::Bios => Ok(Firmware::Bios),
+            Starts::Uefi => find(options.secure_boot.is_some()).map(Firmware::Uefi),
+        }
+    }
+
+    /// Whether it keeps its keys from the guest.
+    pub(crate) fn is_secure(&self) -> bool {
+        matches!(self, Firmware::Uefi(uefi) if uefi.secure)
+    }
+}
+
+/// UEFI: the read-only code and the variables it starts with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Uefi {
     /// The code, mapped read-only.
     pub(crate) code: PathBuf,
     /// The template of the variable store.
@@ -52,11 +78,11 @@ const PLACES: &[(&str, &str, &str)] = &[
 ];
 
 /// The firmware of this host; with `secure` one that enforces Secure Boot.
-pub(crate) fn find(secure: bool) -> Result<Firmware> {
+pub(crate) fn find(secure: bool) -> Result<Uefi> {
     find_below(Path::new("/"), secure)
 }
 
-fn find_below(root: &Path, secure: bool) -> Result<Firmware> {
+fn find_below(root: &Path, secure: bool) -> Result<Uefi> {
     let places: Vec<(&str, &str, &'static str)> = if secure {
         SECURE_PLACES.iter().map(|(code, vars)| (*code, *vars, "raw")).collect()
     } else {
@@ -66,7 +92,7 @@ fn find_below(root: &Path, secure: bool) -> Result<Firmware> {
         let below = |path: &str| root.join(path.trim_start_matches('/'));
         let (code, vars) = (below(code), below(vars));
         if code.is_file() && vars.is_file() {
-            return Ok(Firmware { code, vars, format, secure });
+            return Ok(Uefi { code, vars, format, secure });
         }
     }
     bail!(
@@ -96,7 +122,7 @@ fn lists(dir: &Path) -> Result<Vec<(Role, Vec<u8>)>> {
     Role::ALL.into_iter().map(read).collect()
 }
 
-impl Firmware {
+impl Uefi {
     /// Puts a fresh variable store at `to`, writable whatever the template's mode is, with the keys in `keys`.
     pub(crate) fn copy_vars(&self, to: &Path, keys: Option<&Path>) -> Result<()> {
         let mut bytes = fs_err::read(&self.vars).context("the firmware's variables could not be read")?;

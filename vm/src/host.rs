@@ -3,8 +3,9 @@
 use twinhull_sysutil::command::{Cmd, which};
 use twinhull_sysutil::finding::Finding;
 
+use crate::firmware::{self, Firmware};
 use crate::signals::Signals;
-use crate::{accel, firmware, qemu};
+use crate::{accel, qemu};
 
 /// QEMU before this hangs in long emulated boots.
 const QEMU_AT_LEAST: u32 = 9;
@@ -50,7 +51,7 @@ pub(crate) fn needs() -> Vec<Finding> {
 
 /// Whether KVM works, where there is something to try it with.
 fn kvm() -> Option<Finding> {
-    let (program, firmware) = (qemu::find().ok()?, firmware::find(false).ok()?);
+    let (program, firmware) = (qemu::find().ok()?, Firmware::Uefi(firmware::find(false).ok()?));
     Some(match accel::kvm_fails_because(&program, &firmware, &Signals::default()) {
         Ok(None) => Finding::good("KVM", "it runs the firmware"),
         Ok(Some(reason)) => Finding::limited(

@@ -46,7 +46,7 @@ mod web;
 pub use cloud::fault::{Fault, Kind as FaultKind};
 pub use host::findings;
 pub use moment::Moment;
-pub use options::{Accel, Cloud, Console, Options};
+pub use options::{Accel, Cloud, Console, Options, Starts};
 pub use pipe::{PIPE_WORD, pipe};
 pub use run::{End, Outcome, dry_run, run};
 pub use web::Web;

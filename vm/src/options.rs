@@ -25,6 +25,17 @@ pub enum Accel {
     Tcg,
 }
 
+/// What starts the guest's disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[non_exhaustive]
+pub enum Starts {
+    /// UEFI, which is OVMF.
+    #[default]
+    Uefi,
+    /// A BIOS, which is SeaBIOS, as on many clouds' older types of machines.
+    Bios,
+}
+
 /// The cloud the guest is to find around itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[non_exhaustive]
@@ -78,6 +89,8 @@ pub struct Options {
     pub image: PathBuf,
     /// How the processor is made.
     pub accel: Accel,
+    /// What starts the disk.
+    pub firmware: Starts,
     /// The guest's memory in bytes.
     pub memory: u64,
     /// The number of virtual processors.
@@ -161,6 +174,7 @@ impl Default for Options {
         Options {
             image: PathBuf::new(),
             accel: Accel::Auto,
+            firmware: Starts::Uefi,
             memory: 2 << 30,
             cpus: 2,
             disk_size: None,
@@ -228,6 +242,10 @@ impl Options {
         if let Some(mac) = &self.mac {
             check_mac(mac)?;
         }
+        ensure!(
+            self.firmware == Starts::Uefi || self.secure_boot.is_none(),
+            "a BIOS knows no Secure Boot; leave out --firmware bios or --secure-boot"
+        );
         if self.cloud.is_none() {
             for (flag, given) in [
                 ("--metadata", self.metadata.is_some()),

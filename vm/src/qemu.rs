@@ -43,7 +43,7 @@ const X86_64: Machine = Machine {
 
 impl Machine {
     fn machine_for(&self, firmware: &Firmware) -> &'static [&'static str] {
-        if firmware.secure { self.secure } else { self.machine }
+        if firmware.is_secure() { self.secure } else { self.machine }
     }
 }
 
@@ -151,9 +151,10 @@ impl Plan<'_> {
     }
 
     fn firmware(&self, words: &mut Words) {
-        let format = self.firmware.format;
+        let Firmware::Uefi(uefi) = &self.firmware else { return };
+        let format = uefi.format;
         let code = format!("if=pflash,unit=0,format={format},readonly=on,file=");
-        words.with_path("-drive", &code, &self.firmware.code, "");
+        words.with_path("-drive", &code, &uefi.code, "");
         words.with_path("-drive", &format!("if=pflash,unit=1,format={format},file="), &self.vars, "");
     }
 
@@ -253,13 +254,19 @@ pub(crate) fn trial(program: &Path, firmware: &Firmware, serial: &Path) -> Vec<O
     words.add(X86_64.machine_for(firmware));
     words.add(Chosen::Kvm.args());
     words.add(["-m", "256M", "-no-reboot"]);
-    let format = firmware.format;
-    let code = format!("if=pflash,unit=0,format={format},readonly=on,file=");
-    words.with_path("-drive", &code, &firmware.code, "");
-    let vars = format!("if=pflash,unit=1,format={format},snapshot=on,file=");
-    words.with_path("-drive", &vars, &firmware.vars, "");
     words.with_path("-chardev", "file,id=console,path=", serial, "");
-    words.add(["-serial", "chardev:console"]);
+    match firmware {
+        Firmware::Uefi(uefi) => {
+            let format = uefi.format;
+            let code = format!("if=pflash,unit=0,format={format},readonly=on,file=");
+            words.with_path("-drive", &code, &uefi.code, "");
+            let vars = format!("if=pflash,unit=1,format={format},snapshot=on,file=");
+            words.with_path("-drive", &vars, &uefi.vars, "");
+            words.add(["-serial", "chardev:console"]);
+        }
+        // SeaBIOS talks to a port for debugging.
+        Firmware::Bios => words.add(["-device", "isa-debugcon,iobase=0x402,chardev=console"]),
+    }
     words.0
 }
 

@@ -14,12 +14,13 @@ use crate::cloud::public_keys;
 use crate::cloud::routes::Routes;
 use crate::disk::{self, Format};
 use crate::exec::{self, Channel};
+use crate::firmware::Firmware;
 use crate::options::{Cloud, Options};
 use crate::pipe::{PIPE_WORD, pipe_command};
 use crate::qemu::{self, Plan};
 use crate::signals::Signals;
 use crate::tpm::{self, Tpm};
-use crate::{fill, firmware, smbios, source, web};
+use crate::{fill, smbios, source, web};
 
 /// Why a guest is no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub fn run(options: &Options) -> Result<Outcome> {
 /// Prepares all a guest needs, then starts it.
 fn start(options: &Options, signals: &Signals) -> Result<Outcome> {
     let program = qemu::find()?;
-    let firmware = firmware::find(options.secure_boot.is_some())?;
+    let firmware = Firmware::of(options)?;
     let strings = strings(options)?;
     let pieces = cloud_pieces(options)?;
 
@@ -88,8 +89,10 @@ fn start(options: &Options, signals: &Signals) -> Result<Outcome> {
     };
     let overlay = disk::overlay(&image, &overlay_path, options.persist.is_some(), options.disk_size)?;
     let vars = if options.persist.is_some() { overlay.vars } else { dir.join("vars") };
-    if !(overlay.reused && vars.exists()) {
-        firmware.copy_vars(&vars, options.secure_boot.as_deref())?;
+    if let Firmware::Uefi(uefi) = &firmware
+        && !(overlay.reused && vars.exists())
+    {
+        uefi.copy_vars(&vars, options.secure_boot.as_deref())?;
     }
     let control = exec::socket_dir(dir)?;
     let sockets = control.as_ref().map_or(dir, TempDir::path);
@@ -156,7 +159,7 @@ pub fn dry_run(options: &Options) -> Result<String> {
     options.check()?;
     let pieces = cloud_pieces(options)?;
     let program = qemu::find()?;
-    let firmware = firmware::find(options.secure_boot.is_some())?;
+    let firmware = Firmware::of(options)?;
     let accel = accel::choose(options.accel, &program, &firmware, &Signals::default())?;
     let dir = PathBuf::from("/TEMPORARY");
     let disk = options.persist.clone().map(std::path::absolute).transpose()?;

@@ -19,8 +19,15 @@ pub(crate) fn target() -> PathBuf {
 /// built with, and nothing is compiled twice.
 pub(crate) fn build_programs() -> Result<PathBuf> {
     eprintln!("==> building Twinhull's programs");
-    let packages =
-        ["xtask", "image-builder", "runvm", "firstboot-agent", "twinhull-generators", "update-agent"];
+    let packages = [
+        "xtask",
+        "image-builder",
+        "runvm",
+        "firstboot-agent",
+        "twinhull-bridge",
+        "twinhull-generators",
+        "update-agent",
+    ];
     let args = packages.iter().flat_map(|p| ["--package", p]);
     run(cargo().args(["build", "--release", "--locked", "--bins"]).args(args))?;
     Ok(target().join("release"))

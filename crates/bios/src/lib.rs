@@ -16,7 +16,7 @@ mod kernel;
 mod modules;
 
 pub use error::{Error, Result};
-pub use modules::{Modules, order};
+pub use modules::Modules;
 
 use liblzma::stream::{Action, Filters, LzmaOptions, Status, Stream};
 
@@ -64,7 +64,7 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Stock`] for an image that isn't of GRUB 2.06 to 2.12, and [`Error::TooLarge`].
-    pub fn new(stock: &Stock<'_>, modules: &[(&str, &[u8])], script: &str) -> Result<Self> {
+    pub fn new(stock: &Stock<'_>, modules: &[&[u8]], script: &str) -> Result<Self> {
         let mut payload = kernel::load(stock.kernel)?;
         modules::append(&mut payload, modules, script);
         let packed = pack(&payload)?;
@@ -94,13 +94,8 @@ impl Core {
     }
 
     /// Bytes it takes on the disk, a multiple of [`SECTOR`].
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.image.len()
-    }
-
-    /// Whether it is empty; it never is.
-    pub fn is_empty(&self) -> bool {
-        self.image.is_empty()
     }
 
     /// The bytes for the sectors from `first` on, and the code for the first 440 bytes of the disk.
@@ -163,17 +158,17 @@ mod tests {
         let mut decompressor = [0u8; 64];
         decompressor[0] = 0xea;
         let stock = Stock { boot: &boot, diskboot: &[7; SECTOR], kernel, decompressor: &decompressor };
-        Core::new(&stock, &[("a", b"module")], "echo hello\n")
+        Core::new(&stock, &[b"module"], "echo hello\n")
     }
 
     #[test]
     fn sectors_are_written_where_the_images_look() {
         let core = stock(&kernel::tests::elf(b"kernel")).unwrap();
-        assert_eq!(core.len() % SECTOR, 0);
+        assert_eq!(core.size() % SECTOR, 0);
         let (image, code) = core.install(34);
         assert_eq!(code[0x5c..0x64], 34u64.to_le_bytes());
         assert_eq!(image[500..508], 35u64.to_le_bytes());
-        assert_eq!(image[508..510], u16::try_from(core.len() / SECTOR - 1).unwrap().to_le_bytes());
+        assert_eq!(image[508..510], u16::try_from(core.size() / SECTOR - 1).unwrap().to_le_bytes());
         assert_eq!(image[510..512], [0x20, 0x08]);
         assert_eq!(core.install(34), (image, code.to_owned()), "the same bytes again");
     }

@@ -29,43 +29,39 @@ impl Modules {
         };
         Modules { needs: list.lines().filter_map(line).collect() }
     }
-}
 
-/// `wanted` and all that they need, each after those it needs.
-///
-/// # Errors
-/// [`Error::NoModule`] for one that the list doesn't have.
-pub fn order(modules: &Modules, wanted: &[&str]) -> Result<Vec<String>> {
-    fn visit(
-        modules: &Modules,
-        name: &str,
-        seen: &mut BTreeSet<String>,
-        out: &mut Vec<String>,
-    ) -> Result<()> {
+    /// `wanted` and all that they need, each after those it needs.
+    ///
+    /// # Errors
+    /// [`Error::NoModule`] for one that the list doesn't have.
+    pub fn order(&self, wanted: &[&str]) -> Result<Vec<String>> {
+        let (mut seen, mut out) = (BTreeSet::new(), Vec::new());
+        for name in wanted {
+            self.visit(name, &mut seen, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn visit(&self, name: &str, seen: &mut BTreeSet<String>, out: &mut Vec<String>) -> Result<()> {
         if !seen.insert(name.to_owned()) {
             return Ok(());
         }
-        let needs = modules.needs.get(name).ok_or_else(|| Error::NoModule(name.to_owned()))?;
+        let needs = self.needs.get(name).ok_or_else(|| Error::NoModule(name.to_owned()))?;
         // From the last to the first, as grub-mkimage does.
         for need in needs.iter().rev() {
-            visit(modules, need, seen, out)?;
+            self.visit(need, seen, out)?;
         }
         out.push(name.to_owned());
         Ok(())
     }
-    let (mut seen, mut out) = (BTreeSet::new(), Vec::new());
-    for name in wanted {
-        visit(modules, name, &mut seen, &mut out)?;
-    }
-    Ok(out)
 }
 
 /// Puts modules, a script and an empty prefix behind the kernel.
-pub(crate) fn append(kernel: &mut Vec<u8>, modules: &[(&str, &[u8])], script: &str) {
+pub(crate) fn append(kernel: &mut Vec<u8>, modules: &[&[u8]], script: &str) {
     let padded = |bytes: usize| bytes.next_multiple_of(4);
     let script = [script.as_bytes(), &[0]].concat();
     let prefix = [0u8];
-    let parts = (modules.iter().map(|(_, bytes)| (ELF, *bytes)))
+    let parts = (modules.iter().map(|bytes| (ELF, *bytes)))
         .chain([(CONFIG, script.as_slice()), (PREFIX, prefix.as_slice())]);
     let mut body = Vec::new();
     for (kind, bytes) in parts {
@@ -90,17 +86,17 @@ mod tests {
     fn what_is_needed_comes_first() {
         let modules = Modules::parse("linux: video boot\nvideo:\nboot:\nfat: fshelp\nfshelp:\na: b\nb: a\n");
         assert_eq!(
-            order(&modules, &["linux", "fat", "boot"]).unwrap(),
+            modules.order(&["linux", "fat", "boot"]).unwrap(),
             ["boot", "video", "linux", "fshelp", "fat"]
         );
-        assert_eq!(order(&modules, &["a"]).unwrap(), ["b", "a"], "a circle ends");
-        assert!(order(&modules, &["ext2"]).unwrap_err().to_string().contains("no module ext2"));
+        assert_eq!(modules.order(&["a"]).unwrap(), ["b", "a"], "a circle ends");
+        assert!(modules.order(&["ext2"]).unwrap_err().to_string().contains("no module ext2"));
     }
 
     #[test]
     fn each_part_has_its_length() {
         let mut kernel = vec![1, 2, 3, 4];
-        append(&mut kernel, &[("a", b"abcde")], "x");
+        append(&mut kernel, &[b"abcde"], "x");
         let word = |at: usize| u32::from_le_bytes(kernel[at..at + 4].try_into().unwrap());
         assert_eq!((word(4), word(8)), (MAGIC, 12));
         assert_eq!(word(12) as usize, kernel.len() - 4);

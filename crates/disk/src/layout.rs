@@ -1,7 +1,7 @@
 //! The plan of a Twinhull disk: where each partition starts and how large it is.
 //!
-//! Order on disk: ESP, usr A, hash tree A, usr B, hash tree B, then the room where systemd-repart makes
-//! /var on first boot. Everything starts on a whole MiB.
+//! Order on disk: boot code for a BIOS, ESP, usr A, hash tree A, usr B, hash tree B, then the room where systemd-repart
+//! makes /var on first boot. Everything starts on a whole MiB.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -15,6 +15,8 @@ pub const ALIGN: u64 = 1 << 20;
 /// Sizes in bytes, all multiples of [`ALIGN`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Sizes {
+    /// Partition with the boot code for machines with a BIOS; 0 when there is none.
+    pub bios: u64,
     /// EFI system partition.
     pub esp: u64,
     /// Each of the two usr slots.
@@ -51,13 +53,18 @@ impl Layout {
     /// Places partitions of the given sizes.
     pub fn new(sizes: Sizes) -> Self {
         // One MiB before the first partition, one behind the last for the backup table.
-        let disk = 2 * ALIGN + sizes.esp + 2 * (sizes.usr + sizes.verity) + sizes.var;
+        let disk = 2 * ALIGN + sizes.bios + sizes.esp + 2 * (sizes.usr + sizes.verity) + sizes.var;
         Layout { sizes, disk }
+    }
+
+    /// Byte offset of the boot code for a BIOS, if there is some.
+    pub fn bios(&self) -> Option<u64> {
+        (self.sizes.bios > 0).then_some(ALIGN)
     }
 
     /// Byte offset of the ESP.
     pub fn esp(&self) -> u64 {
-        ALIGN
+        ALIGN + self.sizes.bios
     }
 
     /// Byte offset of usr slot 0 (A) or 1 (B).
@@ -84,6 +91,7 @@ impl Layout {
     ) -> Result<Vec<Partition>> {
         let (data_uuid, verity_uuid) = slot::uuids(root);
         let made = |role: &str| derive_uuid(seed, role);
+        let esp = esp_uuid(seed);
         let partition = |kind, uuid, offset, size, label: &str, flags| Partition {
             number: 0,
             kind,
@@ -97,7 +105,7 @@ impl Layout {
         let filled = types::READ_ONLY | types::NO_AUTO;
         let sizes = &self.sizes;
         let mut all = vec![
-            partition(types::ESP, made("esp"), self.esp(), sizes.esp, "esp", 0),
+            partition(types::ESP, esp, self.esp(), sizes.esp, "esp", 0),
             partition(usr, data_uuid, self.usr(0), sizes.usr, &slot::label(id, version), filled),
             partition(
                 verity,
@@ -117,12 +125,21 @@ impl Layout {
                 types::NO_AUTO,
             ),
         ];
+        // Behind the others, whose numbers are then the same with and without it.
+        if let Some(offset) = self.bios() {
+            all.push(partition(types::BIOS_BOOT, made("bios"), offset, sizes.bios, "bios", types::NO_AUTO));
+        }
         for (index, partition) in all.iter_mut().enumerate() {
             partition.number = index as u32 + 1;
         }
         check_labels(&all)?;
         Ok(all)
     }
+}
+
+/// UUID of the ESP of a disk whose identifiers are made from `seed`.
+pub fn esp_uuid(seed: Uuid) -> Uuid {
+    derive_uuid(seed, "esp")
 }
 
 /// A random-looking version 8 UUID that depends only on `seed` and `role`.
@@ -151,12 +168,17 @@ mod tests {
     #[test]
     fn partitions_are_aligned_and_do_not_overlap() {
         let usr = 700 << 20;
-        let sizes = Sizes { esp: 256 << 20, usr, verity: Sizes::verity_for(usr), var: 512 << 20 };
+        let sizes =
+            Sizes { bios: 1 << 20, esp: 256 << 20, usr, verity: Sizes::verity_for(usr), var: 512 << 20 };
         let layout = Layout::new(sizes);
         let all = layout.partitions(types::Arch::X86_64, "box", "1", &[7; 32], Uuid::nil()).unwrap();
-        for pair in all.windows(2) {
+        let (bios, rest) = all.split_last().unwrap();
+        assert_eq!((bios.number, bios.offset, bios.offset + bios.size), (6, ALIGN, layout.esp()));
+        for pair in rest.windows(2) {
             assert_eq!(pair[0].offset + pair[0].size, pair[1].offset);
         }
+        let without = Layout::new(Sizes { bios: 0, ..sizes });
+        assert_eq!((without.bios(), without.esp(), without.disk), (None, ALIGN, layout.disk - (1 << 20)));
         assert!(all.iter().all(|p| p.offset % ALIGN == 0 && p.size % ALIGN == 0));
         assert!(all[4].offset + all[4].size + sizes.var < layout.disk);
         assert!(sizes.verity >= usr / 127);

@@ -10,4 +10,4 @@ pub mod table;
 pub mod types;
 
 pub use error::{Error, Result};
-pub use layout::{ALIGN, Layout, Sizes, derive_uuid};
+pub use layout::{ALIGN, Layout, Sizes, derive_uuid, esp_uuid};

@@ -50,6 +50,16 @@ pub struct Table {
     pub partitions: Vec<Partition>,
 }
 
+/// Bytes of the first sector that a BIOS runs.
+pub const BOOT_CODE: usize = 440;
+
+/// Writes what a BIOS runs: the first bytes of a disk that has its table.
+///
+/// Returns [`Error::Io`].
+pub fn write_boot_code(file: &File, code: &[u8; BOOT_CODE]) -> Result<()> {
+    Ok(file.write_all_at(code, 0)?)
+}
+
 /// Writes protective MBR, primary and backup table to `file`, whose length is the disk's.
 ///
 /// Returns [`Error::Write`] when a partition lies outside the disk or on another.

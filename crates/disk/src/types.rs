@@ -42,6 +42,8 @@ impl Arch {
 
 /// EFI system partition.
 pub const ESP: Uuid = uuid!("c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
+/// GRUB's code for machines with a BIOS.
+pub const BIOS_BOOT: Uuid = uuid!("21686148-6449-6e6f-744e-656564454649");
 /// /var.
 pub const VAR: Uuid = uuid!("4d21b016-b534-45c2-a9fb-5c16e091fd2d");
 /// Swap space.
@@ -74,6 +76,7 @@ pub fn usr_verity(arch: Arch) -> Uuid {
 pub fn name(kind: Uuid) -> Option<&'static str> {
     let known = [
         (ESP, "esp"),
+        (BIOS_BOOT, "bios"),
         (VAR, "var"),
         (SWAP, "swap"),
         (usr(Arch::X86_64), "usr"),

@@ -109,6 +109,13 @@ impl Uki {
         sys::load(kernel.as_fd(), initrd.as_fd(), &line).map_err(Error::Refused)
     }
 
+    /// Its kernel's bytes.
+    ///
+    /// Returns [`Error::Io`].
+    pub fn kernel(&mut self) -> Result<impl Read + '_> {
+        self.part(|parts| &parts.kernel)
+    }
+
     /// Whether another UKI has the same kernel and the same initrd.
     ///
     /// Returns [`Error::Io`].

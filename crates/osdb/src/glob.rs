@@ -3,7 +3,7 @@
 /// Whether `text` matches `pattern`, where `*` stands for any bytes, `?` for one and `[a-z]`,
 /// `[!a-z]` for one of (or none of) a set. A bracket that never closes stands for itself. The
 /// meaning is that of POSIX `fnmatch` without flags and without character classes.
-pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     loop {

@@ -18,6 +18,7 @@ mod strings;
 
 pub use catalog::{CatalogEntry, catalog, parse_catalog};
 pub use error::{Error, Result};
+pub use glob::matches;
 pub use hwdb::{HwdbReader, hwdb, hwdb_sources};
 pub use kmod::{IndexOptions, ModInfo, ModuleDb, decompress_module, lookup_index, parse_modinfo};
 pub use ld_cache::{LdCacheEntry, SonameLink, ld_cache, parse_ld_cache, soname_links};

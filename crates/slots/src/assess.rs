@@ -12,6 +12,12 @@ use crate::{Assessment, BootFile, EntryName, Error, Esp, Result};
 /// something else than systemd-boot.
 pub const ENTRY: &str = "twinhull.entry";
 
+/// Word that names the ESP by its partition's UUID, when there is no firmware to ask.
+pub const ESP_PARTITION: &str = "twinhull.esp";
+
+/// Word that names the bridge, on machines that were started by one.
+pub const BRIDGE: &str = "twinhull.bridge";
+
 /// In a root that a soft-reboot came to: what the kernel's command line would be, had the kernel been started for it.
 pub const CMDLINE: &str = "etc/twinhull/cmdline";
 

@@ -26,7 +26,8 @@ mod update;
 mod writer;
 
 pub use assess::{
-    CMDLINE, ENTRY, bless, cmdline, count_try, counted, entry_of, give_back, is_counted, use_up,
+    BRIDGE, CMDLINE, ENTRY, ESP_PARTITION, bless, cmdline, count_try, counted, entry_of, give_back,
+    is_counted, use_up,
 };
 pub use device::{Device, Disk};
 pub use error::{Error, Result};

@@ -41,6 +41,7 @@ pub(crate) fn check(root: &Node, value: &Value, report: &mut Report<'_>) {
     if text("/updates/reboot") == Some("manual") {
         strategy_of_nobody(root, report);
     }
+    firmware(root, value, report);
     let secure_boot = root.get("boot").and_then(|boot| boot.get("secure-boot"));
     if let Some(node) = secure_boot.and_then(|keys| keys.get("enroll"))
         && secure_boot.is_some_and(|keys| keys.get("enroll-files").is_none())
@@ -61,6 +62,26 @@ pub(crate) fn check(root: &Node, value: &Value, report: &mut Report<'_>) {
                 .add(Code::TooLong, &node.span, "boot.cmdline", message)
                 .hint("the kernel reads 2048, and the builder's own words need room");
         }
+    }
+}
+
+/// UEFI is always there, and a BIOS only beside x86-64.
+fn firmware(root: &Node, value: &Value, report: &mut Report<'_>) {
+    let Some(node) = root.get("boot").and_then(|boot| boot.get("firmware")) else { return };
+    let list = value.pointer("/boot/firmware").and_then(Value::as_array);
+    let has = |name: &str| list.is_some_and(|list| list.iter().any(|word| word == name));
+    if list.is_some_and(|list| !list.is_empty()) && !has("uefi") {
+        let message = "boot.firmware: uefi is missing".to_owned();
+        report
+            .add(Code::Conflict, &node.span, "boot.firmware", message)
+            .hint("every disk starts with UEFI; write [uefi, bios], or leave the key out");
+    }
+    let arch = value.pointer("/image/arch").and_then(Value::as_str).unwrap_or("x86-64");
+    if has("bios") && arch != "x86-64" {
+        let message = format!("boot.firmware: machines with {arch} have no BIOS");
+        report
+            .add(Code::Conflict, &node.span, "boot.firmware", message)
+            .hint("write [uefi], or leave the key out");
     }
 }
 

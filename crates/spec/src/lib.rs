@@ -23,8 +23,9 @@ mod validate;
 use std::path::Path;
 
 pub use model::{
-    Boot, DataDisk, Debian, Disk, Emergency, Encryption, Enroll, Filesystem, FleetLock, ForeignData, Image,
-    Profile, Provisioning, Reboot, SecureBoot, Spec, System, Target, Through, TreeSource, Updates,
+    Boot, DataDisk, Debian, Disk, Emergency, Encryption, Enroll, Filesystem, Firmware, FleetLock,
+    ForeignData, Image, Profile, Provisioning, Reboot, SecureBoot, Spec, System, Target, Through, TreeSource,
+    Updates,
 };
 pub use reference::{EXAMPLE, json_schema, reference_markdown};
 pub use twinhull_modules::Output;

@@ -221,12 +221,31 @@ pub struct Boot {
     pub modules: Vec<String>,
     /// Words for the kernel command line.
     pub cmdline: Vec<String>,
+    /// Which firmware the disk starts with; the default depends on the processor, see [`Boot::has_bios`].
+    pub firmware: Option<Vec<Firmware>>,
     /// What a failed initrd does.
     pub emergency: Emergency,
     /// Whether a boot that isn't provisioned is good.
     pub provisioning: Provisioning,
     /// Signatures of what the firmware starts.
     pub secure_boot: Option<SecureBoot>,
+}
+
+impl Boot {
+    /// Whether the disk of an image for the processor `arch` starts on machines with a BIOS, too.
+    pub fn has_bios(&self, arch: &str) -> bool {
+        self.firmware.as_ref().map_or(arch == "x86-64", |list| list.contains(&Firmware::Bios))
+    }
+}
+
+/// `boot.firmware:`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Firmware {
+    /// UEFI, which starts systemd-boot.
+    Uefi,
+    /// A BIOS, which starts GRUB's code and that the bridge.
+    Bios,
 }
 
 /// `boot.secure-boot:`

@@ -29,6 +29,7 @@ boot:
   profile: cloud
   modules: [nvme]
   cmdline: [net.ifnames=0]
+  firmware: [uefi, bios]
   emergency: reboot
   secure-boot:
     certificate: keys/db.crt

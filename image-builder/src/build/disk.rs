@@ -14,7 +14,8 @@ use twinhull_sysutil::{digest, size};
 use twinhull_tree::Tree;
 use uuid::Uuid;
 
-use super::esp::{self, Loader, Uki};
+use super::bios::Bios;
+use super::esp::{Loader, Uki};
 use super::signing::Signing;
 use super::sizes;
 use crate::kept::Kept;
@@ -35,6 +36,8 @@ pub(super) struct Plan<'a> {
     pub(super) kept: &'a Kept,
     pub(super) uki: Uki<'a>,
     pub(super) loader: &'a Loader,
+    /// What a machine with a BIOS starts, if it is to start.
+    pub(super) bios: Option<&'a Bios>,
     pub(super) signing: Option<&'a Signing>,
 }
 
@@ -85,7 +88,8 @@ fn write_usr<W: Write + Seek>(
 pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result<Written> {
     let (id, version) = (&plan.spec.image.id, &plan.spec.image.version);
     // Label lengths are checked here, before anything is written; sizes don't matter for that.
-    let start = sizes::layout(plan.spec, plan.esp, 0)?;
+    let bios = plan.bios.map_or(0, Bios::partition);
+    let start = sizes::layout(plan.spec, bios, plan.esp, 0)?;
     start.partitions(plan.arch, id, version, &[0; 32], plan.seed)?;
     let mut output = Replacement::new(path)?;
     let file = output.as_file_mut()?;
@@ -102,7 +106,7 @@ pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result
         .with_context(|| format!("/usr can't become an {name} image"))?;
     out.flush()?;
     drop(out);
-    let layout = sizes::layout(plan.spec, plan.esp, len)?;
+    let layout = sizes::layout(plan.spec, bios, plan.esp, len)?;
     // What was written behind the image and taken back again goes; the rest of the disk is zeros.
     file.set_len(layout.usr(0) + len)?;
     file.set_len(layout.disk)?;
@@ -138,10 +142,19 @@ pub(super) fn write(plan: &Plan<'_>, path: &Path, progress: &Progress) -> Result
         time: u64::try_from(plan.epoch).unwrap_or(0),
     };
     file.seek(SeekFrom::Start(layout.esp()))?;
-    esp::write(plan.loader, (format!("EFI/Linux/{uki_name}"), uki), &fat_options, file)?;
+    let mut files = plan.loader.files();
+    files.extend(plan.bios.map(Bios::files).unwrap_or_default());
+    files.push((format!("EFI/Linux/{uki_name}"), uki.into()));
+    fat::write(&files, &fat_options, file)?;
     let partitions = layout.partitions(plan.arch, id, version, &root_hash, plan.seed)?;
     let table = table::Table { uuid: derive_uuid(plan.seed, "disk"), partitions };
     table::write(file, &table)?;
+    if let (Some(bios), Some(offset)) = (plan.bios, layout.bios()) {
+        let (core, code) = bios.install(offset);
+        file.seek(SeekFrom::Start(offset))?;
+        file.write_all(&core)?;
+        table::write_boot_code(file, &code)?;
+    }
     step.done(&format!("{uki_name}, {}", size::human(uki_len)));
     let cmdline = plan.uki.cmdline(&hash_text);
     Ok(Written {

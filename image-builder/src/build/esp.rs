@@ -3,7 +3,6 @@
 use anyhow::Result;
 use twinhull_compose::Error;
 use twinhull_disk::types::Arch;
-use twinhull_fsimg::fat;
 use twinhull_tree::{Content, Tree};
 use twinhull_uki as uki;
 
@@ -157,16 +156,4 @@ impl Uki<'_> {
             ],
         )
     }
-}
-
-/// Writes the ESP: loader, UKI, nothing else.
-pub(super) fn write(
-    loader: &Loader,
-    uki: (String, Vec<u8>),
-    options: &fat::Options,
-    out: &mut (impl std::io::Write + std::io::Seek),
-) -> Result<()> {
-    let mut files = loader.files();
-    files.push((uki.0, uki.1.into()));
-    Ok(fat::write(&files, options, out)?)
 }

@@ -26,25 +26,16 @@ const MOST: u64 = 4 << 20;
 /// One path in so many ends an archive: where they end mustn't depend on how many files come before.
 const ENDS: u8 = 8;
 
+/// Composes and packs the bridge's initrd, as one archive.
+pub(super) fn compose_bridge(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Result<Vec<u8>> {
+    let tree = initrd::make_bridge(&hermetic.tree, &options(spec, hermetic))?;
+    pack(tree.walk().collect(), mtime(hermetic), kept)
+}
+
 /// Composes and packs the initrd.
 pub(super) fn compose(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -> Result<Vec<u8>> {
-    let profile = match spec.boot.profile {
-        Profile::Virtio => initrd::Profile::Virtio,
-        Profile::Cloud => initrd::Profile::Cloud,
-        Profile::BareMetal => initrd::Profile::BareMetal,
-    };
-    let tree = initrd::make(
-        &hermetic.tree,
-        &initrd::Options {
-            kernel: hermetic.kernel.version.clone(),
-            profile,
-            filesystem: super::format(spec).name(),
-            extra_modules: spec.boot.modules.clone(),
-        },
-    )?;
-    // As old as the kernel: nobody looks at these times, and a newer file elsewhere in the tree doesn't make another
-    // initrd.
-    let mtime = u32::try_from(hermetic.kernel.time.clamp(0, hermetic.epoch.max(0))).unwrap_or(u32::MAX);
+    let tree = initrd::make(&hermetic.tree, &options(spec, hermetic))?;
+    let mtime = mtime(hermetic);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut packed = Vec::new();
     let pack = |entries: Vec<Entry<'_>>| pack(entries, mtime, kept);
@@ -53,6 +44,25 @@ pub(super) fn compose(spec: &Spec, hermetic: &hermetic::Hermetic, kept: &Kept) -
         anyhow::Ok(())
     })?;
     Ok(packed)
+}
+
+fn options(spec: &Spec, hermetic: &hermetic::Hermetic) -> initrd::Options {
+    let profile = match spec.boot.profile {
+        Profile::Virtio => initrd::Profile::Virtio,
+        Profile::Cloud => initrd::Profile::Cloud,
+        Profile::BareMetal => initrd::Profile::BareMetal,
+    };
+    initrd::Options {
+        kernel: hermetic.kernel.version.clone(),
+        profile,
+        filesystem: super::format(spec).name(),
+        extra_modules: spec.boot.modules.clone(),
+    }
+}
+
+/// As old as the kernel: nobody looks at these times, and a newer file elsewhere in the tree doesn't make another initrd.
+fn mtime(hermetic: &hermetic::Hermetic) -> u32 {
+    u32::try_from(hermetic.kernel.time.clamp(0, hermetic.epoch.max(0))).unwrap_or(u32::MAX)
 }
 
 /// A path and what is there.

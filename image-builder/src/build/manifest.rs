@@ -42,6 +42,8 @@ pub struct Manifest {
     /// Who signs what the firmware starts; `null` when nobody does.
     secure_boot: Option<SecureBoot>,
     initrd: Artefact,
+    /// What starts the image on machines with a BIOS; `null` when nothing does.
+    bios: Option<Bios>,
     sizes: Sizes,
     disk_length: u64,
     partitions: Vec<table::Partition>,
@@ -71,6 +73,14 @@ struct SecureBoot {
     certificate_sha256: String,
     signed: bool,
     enroll: Option<&'static str>,
+}
+
+/// Bytes of GRUB's code, and of the bridge's kernel and initrd.
+#[derive(Debug, Clone, Serialize)]
+struct Bios {
+    core: u64,
+    kernel: u64,
+    initrd: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -138,6 +148,10 @@ impl Manifest {
                 length: facts.initrd.len() as u64,
                 sha256: digest::sha256_hex(facts.initrd),
             },
+            bios: facts.plan.bios.map(|bios| {
+                let [core, kernel, initrd] = bios.sizes();
+                Bios { core, kernel, initrd }
+            }),
             sizes: facts.written.layout.sizes,
             disk_length: facts.written.layout.disk,
             partitions: facts.written.partitions.clone(),

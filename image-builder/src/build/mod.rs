@@ -1,5 +1,6 @@
 //! From an OS tree to a disk image, its manifest and its bill of materials, in the order in which each step needs the one before.
 
+mod bios;
 mod disk;
 mod esp;
 pub(crate) mod initrd;
@@ -158,9 +159,10 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
     let initrd = initrd::compose(spec, &hermetic, options.kept)?;
     step.done(&size::human(initrd.len() as u64));
 
+    let seed = Uuid::new_v8(digest_prefix(&format!("{}_{}", spec.image.id, spec.image.version)));
+    let bios = bios::Bios::make(spec, &mut hermetic, &kernel, &cmdline(spec), seed, options.kept)?;
     hermetic::drop_initrd_parts(&mut hermetic.tree);
     let usr = hermetic::usr(&hermetic.tree)?;
-    let seed = Uuid::new_v8(digest_prefix(&format!("{}_{}", spec.image.id, spec.image.version)));
     let uki = esp::Uki {
         stub: &loader.stub,
         kernel: &kernel,
@@ -169,7 +171,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
         os_release: &hermetic.os_release,
         cmdline: cmdline(spec),
     };
-    let esp = sizes::esp(spec, uki.estimate() + signature, &loader)?;
+    let esp = sizes::esp(spec, uki.estimate() + signature, &loader, bios.as_ref())?;
     let plan = disk::Plan {
         spec,
         arch,
@@ -182,6 +184,7 @@ fn write(spec: &Spec, tree: Tree, options: &Options<'_>, progress: &Progress) ->
         kept: options.kept,
         uki,
         loader: &loader,
+        bios: bios.as_ref(),
         signing: signing.as_ref(),
     };
 

@@ -7,6 +7,7 @@ use twinhull_fsimg::fat;
 use twinhull_spec::Spec;
 use twinhull_sysutil::size;
 
+use super::bios::Bios;
 use super::esp::Loader;
 
 /// UKIs that an ESP must hold: the running one, the fallback, and one being written.
@@ -21,9 +22,10 @@ const ESP_SLACK: u64 = 4 << 20;
 /// The size of the ESP for UKIs of about `uki` bytes; where usr begins follows from it.
 ///
 /// Returns [`Error::NoRoom`] naming the setting and a value that would do.
-pub(super) fn esp(spec: &Spec, uki: u64, loader: &Loader) -> Result<u64> {
+pub(super) fn esp(spec: &Spec, uki: u64, loader: &Loader, bios: Option<&Bios>) -> Result<u64> {
     // A quarter more than today's UKI, three times.
     let mut files = loader.lengths();
+    files.extend(bios.map(Bios::lengths).unwrap_or_default());
     let need = files.iter().map(|(_, length)| length).sum::<u64>() + UKIS * uki + ESP_SLACK;
     let default = (need + UKIS * uki / 4).next_multiple_of(STEP).max(2 * STEP);
     let esp = asked(&spec.disk.esp)?.unwrap_or(default);
@@ -31,7 +33,11 @@ pub(super) fn esp(spec: &Spec, uki: u64, loader: &Loader) -> Result<u64> {
     let (used, room) = if esp < fat::MIN_SIZE { (need, 0) } else { fat::usage(&files, esp)? };
     if used > room {
         return Err(Error::NoRoom {
-            what: format!("{UKIS} UKIs of {} with the boot loader", size::human(uki)),
+            what: format!(
+                "{UKIS} UKIs of {} with the boot loader{}",
+                size::human(uki),
+                if bios.is_some() { " and two bridges" } else { "" }
+            ),
             size: used,
             place: "the ESP",
             room: if room == 0 { esp } else { room },
@@ -43,10 +49,10 @@ pub(super) fn esp(spec: &Spec, uki: u64, loader: &Loader) -> Result<u64> {
     Ok(esp)
 }
 
-/// Lays out the disk for a usr image of `usr` bytes behind an ESP of `esp` bytes.
+/// Lays out the disk for a usr image of `usr` bytes behind an ESP of `esp` bytes and code for a BIOS of `bios` bytes.
 ///
 /// Returns [`Error::NoRoom`] naming the setting and a value that would do.
-pub(super) fn layout(spec: &Spec, esp: u64, usr: u64) -> Result<Layout> {
+pub(super) fn layout(spec: &Spec, bios: u64, esp: u64, usr: u64) -> Result<Layout> {
     // Twice today's size: distributions grow, and a slot can't.
     let slot = asked(&spec.disk.usr)?.unwrap_or_else(|| (usr * 2).next_multiple_of(STEP));
     if usr > slot {
@@ -62,7 +68,7 @@ pub(super) fn layout(spec: &Spec, esp: u64, usr: u64) -> Result<Layout> {
     }
     // Swap is made before /var and out of the same room.
     let var = asked(&spec.disk.var)?.unwrap_or(DEFAULT_VAR) + swap(spec)?.unwrap_or(0);
-    Ok(Layout::new(Sizes { esp, usr: slot, verity: Sizes::verity_for(slot), var }))
+    Ok(Layout::new(Sizes { bios, esp, usr: slot, verity: Sizes::verity_for(slot), var }))
 }
 
 /// The size of the swap partition, if there is to be one.

@@ -1,11 +1,13 @@
 //! QEMU's command line for guests of every kind.
 
 use super::*;
-use crate::options::Cloud;
+use crate::firmware::Uefi;
+use crate::options::{Cloud, Starts};
 
 fn line(options: &Options, change: impl FnOnce(&mut Plan<'_>)) -> String {
     let secure = options.secure_boot.is_some();
-    let firmware = Firmware { code: "/fw/code".into(), vars: "/fw/vars".into(), format: "raw", secure };
+    let uefi = Uefi { code: "/fw/code".into(), vars: "/fw/vars".into(), format: "raw", secure };
+    let firmware = if options.firmware == Starts::Bios { Firmware::Bios } else { Firmware::Uefi(uefi) };
     let mut plan = Plan {
         options,
         program: "qemu".into(),
@@ -44,6 +46,19 @@ fn the_plain_guest() {
     for unwanted in ["-smbios", "virtserialport", "-no-reboot", "hostfwd", "guestfwd", "-mon"] {
         assert!(!line.contains(unwanted), "{unwanted}: {line}");
     }
+}
+
+#[test]
+fn a_bios_is_qemus_own() {
+    let line = line(&Options { firmware: Starts::Bios, ..Options::default() }, |_| ());
+    assert!(!line.contains("pflash") && line.contains("bootindex=1"), "{line}");
+    let both = Options {
+        secure_boot: Some("keys".into()),
+        firmware: Starts::Bios,
+        image: "x".into(),
+        ..Options::default()
+    };
+    assert!(both.check().unwrap_err().to_string().contains("no Secure Boot"));
 }
 
 #[test]

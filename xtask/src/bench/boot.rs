@@ -3,8 +3,12 @@
 //! Both boot in the same QEMU, under the same firmware and with the same kernel. What counts is the time from
 //! the start of PID 1 in the initrd to multi-user.target, as systemd itself recorded it. First boots start
 //! from the pristine image; later boots from a disk that has booted before.
+//!
+//! One more row is the same disk of ours with a BIOS against itself with UEFI: whole runs from power-on to power-off, as what
+//! differs comes before the kernel that has a clock.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use twinhull_sysutil::command::Cmd;
@@ -28,7 +32,7 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
     eprintln!("==> one boot of each that doesn't count, and makes the disks of the later boots");
     boot(&bin, &ours, Some(&overlay("ours.qcow2")), &[])?;
     boot(&bin, &theirs, Some(&overlay("theirs.qcow2")), &[])?;
-    let (mut first, mut later) = (Vec::new(), Vec::new());
+    let (mut first, mut later, mut bios) = (Vec::new(), Vec::new(), Vec::new());
     for n in 1..=pairs {
         eprintln!("==> pair {n} of {pairs}");
         first.push(Pair { ours: boot(&bin, &ours, None, &[])?, peer: boot(&bin, &theirs, None, &[])? });
@@ -36,12 +40,12 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
             ours: boot(&bin, &ours, Some(&overlay("ours.qcow2")), &[])?,
             peer: boot(&bin, &theirs, Some(&overlay("theirs.qcow2")), &[])?,
         });
+        let whole = |firmware| whole(&bin, &ours, &overlay("ours.qcow2"), firmware);
+        bios.push(Pair { ours: whole("bios")?, peer: whole("uefi")? });
     }
     if json {
-        let ratios =
-            serde_json::json!({ "first_boot": report::ratio(&first), "later_boot": report::ratio(&later) });
-        let runs =
-            serde_json::json!({ "first_boot": report::json(&first), "later_boot": report::json(&later) });
+        let ratios = serde_json::json!({ "first_boot": report::ratio(&first), "later_boot": report::ratio(&later), "bios": report::ratio(&bios) });
+        let runs = serde_json::json!({ "first_boot": report::json(&first), "later_boot": report::json(&later), "bios": report::json(&bios) });
         println!("{}", serde_json::json!({ "ratios": ratios, "runs": runs }));
     } else {
         println!(
@@ -53,8 +57,17 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
             report::row("first boot", "s", &first),
             report::row("later boot", "s", &later)
         );
+        println!("\nPower-on to power-off; peer: the same disk with UEFI\n");
+        println!("{}\n{}", report::head(), report::row("with a BIOS", "s", &bios));
     }
     Ok(())
+}
+
+/// Seconds from power-on to power-off of the disk `persist`, which has been up in between.
+fn whole(bin: &Path, image: &Path, persist: &Path, firmware: &str) -> Result<f64> {
+    let start = Instant::now();
+    boot(bin, image, Some(persist), &["--firmware", firmware])?;
+    Ok(start.elapsed().as_secs_f64())
 }
 
 /// Boots `image` with further arguments of runvm and returns the seconds that count.

@@ -29,6 +29,39 @@ impl Profile {
     }
 }
 
+impl Profile {
+    /// As [`Profile::drivers`], but only what leads to a disk.
+    pub(super) fn disk_drivers(self) -> Vec<&'static str> {
+        self.drivers().into_iter().filter(|name| DISKS.contains(name)).collect()
+    }
+}
+
+/// Drivers that lead to disks.
+const DISKS: &[&str] = &[
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_scsi",
+    "sd_mod",
+    "nvme",
+    "hv_vmbus",
+    "hv_storvsc",
+    "xen_blkfront",
+    "ahci",
+    "ata_piix",
+    "mptspi",
+    "vmw_pvscsi",
+    "megaraid_sas",
+    "mpt3sas",
+    "aacraid",
+    "hpsa",
+    "xhci_pci",
+    "usb_storage",
+    "uas",
+];
+
+/// Without these the bridge doesn't reach the ESP.
+pub(super) const BRIDGE_MODULES: &[&str] = &["vfat", "nls_ascii", "nls_cp437"];
+
 /// Without these and the file system of /usr no image boots.
 pub(super) const REQUIRED_MODULES: &[&str] = &["dm_verity", "loop", "ext4", "vfat", "nls_ascii", "nls_cp437"];
 

@@ -3,6 +3,7 @@
 //! [`contents`] lists what goes in; [`elf`] adds the libraries that takes, [`modules`] the kernel modules.
 //! The result is a tree that PID 1 can run from: systemd in the initrd, systemd on the real root.
 
+mod bridge;
 mod contents;
 mod elf;
 mod modules;
@@ -11,6 +12,7 @@ use twinhull_tree::{Kind, Node, Tree};
 
 use crate::{Error, Result};
 
+pub use bridge::make as make_bridge;
 pub use contents::Profile;
 
 /// What determines an initrd besides the tree.
@@ -90,10 +92,8 @@ pub fn make(os: &Tree, options: &Options) -> Result<Tree> {
     )?;
     initrd.users()?;
     // The loader then finds libraries where they were found here.
-    for name in ["etc/ld.so.conf", "etc/ld.so.conf.d"] {
-        if let Some(node) = os.get(format!("/usr/share/factory/{name}")) {
-            initrd.tree.insert(name, node.clone())?;
-        }
+    for (name, node) in linker(os) {
+        initrd.tree.insert(name, node)?;
     }
     let cache = twinhull_osdb::ld_cache(&initrd.tree)?;
     initrd.tree.insert("etc/ld.so.cache", Node::file(cache))?;
@@ -101,6 +101,13 @@ pub fn make(os: &Tree, options: &Options) -> Result<Tree> {
         initrd.tree.insert("etc/mke2fs.conf", conf.clone())?;
     }
     Ok(initrd.tree)
+}
+
+/// Configuration of the dynamic linker.
+fn linker(os: &Tree) -> Vec<(&'static str, Node)> {
+    let names = ["etc/ld.so.conf", "etc/ld.so.conf.d"];
+    let node = |name| Some((name, os.get(format!("/usr/share/factory/{name}"))?.clone()));
+    names.into_iter().filter_map(node).collect()
 }
 
 struct Initrd<'a> {

@@ -16,7 +16,6 @@ const MODULE_LIMIT: u64 = 64 << 20;
 ///
 /// Returns the database's error for an unknown module of the required ones or of the spec's.
 pub(super) fn add(os: &Tree, initrd: &mut Tree, options: &Options) -> Result<()> {
-    let db = ModuleDb::from_index(os, &options.kernel)?;
     let required = contents::REQUIRED_MODULES.iter().chain([&options.filesystem]);
     let mut names: Vec<String> = required.map(|n| (*n).to_owned()).collect();
     names.extend(options.extra_modules.iter().cloned());
@@ -25,6 +24,23 @@ pub(super) fn add(os: &Tree, initrd: &mut Tree, options: &Options) -> Result<()>
         names.extend(contents::ENCRYPTION_MODULES.iter().map(|n| (*n).to_owned()));
         drivers.extend(contents::ENCRYPTION_DRIVERS);
     }
+    copy(os, initrd, &options.kernel, names, drivers)?;
+    // These have no hardware to announce them. Without loop devices systemd-repart would make file systems in a
+    // temporary file and copy them.
+    let always = format!("dm_mod\ndm_verity\n{}\nloop\n", options.filesystem);
+    initrd.insert("/usr/lib/modules-load.d/twinhull.conf", Node::file(always))?;
+    Ok(())
+}
+
+/// Copies the modules `names` and those of `drivers` that the kernel has, with all they need and indexes.
+pub(super) fn copy(
+    os: &Tree,
+    initrd: &mut Tree,
+    kernel: &str,
+    mut names: Vec<String>,
+    drivers: Vec<&str>,
+) -> Result<()> {
+    let db = ModuleDb::from_index(os, kernel)?;
     // A driver that this kernel doesn't have is no error, an unknown name in the spec is.
     names.extend(drivers.into_iter().filter(|n| db.closure(&[n]).is_ok()).map(str::to_owned));
     let paths = db.closure(&names)?;
@@ -47,10 +63,6 @@ pub(super) fn add(os: &Tree, initrd: &mut Tree, options: &Options) -> Result<()>
             initrd.insert(format!("{dir}/{name}"), Node::file(data.content.clone()))?;
         }
     }
-    // These have no hardware to announce them. Without loop devices systemd-repart would make file systems in a
-    // temporary file and copy them.
-    let always = format!("dm_mod\ndm_verity\n{}\nloop\n", options.filesystem);
-    initrd.insert("/usr/lib/modules-load.d/twinhull.conf", Node::file(always))?;
     for path in &paths {
         if initrd
             .get(format!(

@@ -387,6 +387,15 @@ static BOOT: &[Key] = &[
                counts. Words that the builder sets are refused. All together have at most 1536 characters.",
     },
     Key {
+        name: "firmware",
+        aka: &["bios", "uefi", "firmwares"],
+        default: Derived("`[uefi, bios]` on x86-64, `[uefi]` on arm64"),
+        kind: Kind::List(&FIRMWARE, Repeat::Refused),
+        docs: "Which firmware the disk starts with: `uefi`, which is always among them, and on x86-64 `bios`, which machines \
+               without UEFI have and for which the tree must have GRUB's images (package `grub-pc-bin`). Updates and \
+               rollback are the same with both.",
+    },
+    Key {
         name: "emergency",
         aka: &["on-failure"],
         default: Value("reboot"),
@@ -770,6 +779,15 @@ static ITEM: Text = Text {
     words: "docs, man, locales, caches, sources, modules or firmware",
     example: "man",
     explain: rules::item,
+};
+
+static FIRMWARE: Text = Text {
+    noun: "a firmware",
+    pattern: "^(uefi|bios)$",
+    max: 16,
+    words: "uefi or bios",
+    example: "bios",
+    explain: rules::firmware,
 };
 
 static HOSTNAME: Text = Text {

@@ -236,6 +236,15 @@ pub(super) fn item(text: &str) -> Option<Problem> {
     Problem::with_hint("has another name here", format!("write {meant:?}"))
 }
 
+pub(super) fn firmware(text: &str) -> Option<Problem> {
+    let meant = match text.to_ascii_lowercase().as_str() {
+        "efi" | "ovmf" | "edk2" => "uefi",
+        "legacy" | "pc" | "seabios" | "csm" | "grub" | "mbr" => "bios",
+        _ => return None,
+    };
+    Problem::with_hint("has another name here", format!("write {meant:?}"))
+}
+
 pub(super) fn signing_key(text: &str) -> Option<Problem> {
     if text.starts_with("pkcs11:") && text.contains("pin-value=") {
         return Problem::secret(

@@ -41,6 +41,9 @@ pub const BASE_PACKAGES: &[&str] = &[
 /// provide these.
 pub const TPM_PACKAGES: &[&str] = &["libtss2-esys-3.0.2-0", "libtss2-rc0", "libtss2-tcti-device0"];
 
+/// GRUB's images, for disks that start with a BIOS, too.
+pub const BIOS_PACKAGE: &str = "grub-pc-bin";
+
 /// What determines a Debian tree.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Request {
@@ -50,6 +53,9 @@ pub struct Request {
     pub arch: String,
     /// Packages besides [`BASE_PACKAGES`], with the kernel.
     pub packages: Vec<String>,
+    /// Packages of which only the files are needed, without what they depend on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alone: Vec<String>,
     /// Mirror, or mmdebstrap's own default.
     pub mirror: Option<String>,
 }
@@ -62,8 +68,10 @@ impl Request {
         packages.extend(self.packages.iter().map(String::as_str));
         packages.sort_unstable();
         packages.dedup();
+        let alone =
+            if self.alone.is_empty() { String::new() } else { format!("alone={}\n", self.alone.join(",")) };
         format!(
-            "debian/1\nsuite={}\narch={}\nmirror={}\npackages={}\n",
+            "debian/1\nsuite={}\narch={}\nmirror={}\npackages={}\n{alone}",
             self.suite,
             self.arch,
             self.mirror.as_deref().unwrap_or("default"),
@@ -97,6 +105,7 @@ impl Request {
             .arg("--dpkgopt=force-confold")
             .arg("--essential-hook=mkdir -p \"$1/etc/initramfs-tools\" && echo update_initramfs=no >\"$1/etc/initramfs-tools/update-initramfs.conf\"")
             .arg(format!("--include={}", include.join(",")))
+            .args(self.alone.iter().map(|package| format!("--customize-hook={}", alone(package))))
             .arg(&self.suite)
             .arg(out);
         if let Some(mirror) = &self.mirror {
@@ -128,6 +137,15 @@ impl Request {
             format!("`{argv}` failed with {status}; its last lines:\n{}", tail.join("\n"))
         })))
     }
+}
+
+/// Shell commands that unpack a package into the tree `$1`, and nothing that it depends on. dpkg knows of it, so that bills
+/// of materials have it.
+fn alone(package: &str) -> String {
+    format!(
+        "cd \"$1/tmp\" && APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\" apt-get -q download {package} && \
+         chroot \"$1\" sh -c 'dpkg --force-depends --install /tmp/{package}_*.deb && rm /tmp/{package}_*.deb'"
+    )
 }
 
 /// The part of a mmdebstrap or dpkg line that is worth a progress message.
@@ -180,10 +198,13 @@ mod tests {
             suite: "trixie".into(),
             arch: "amd64".into(),
             packages: packages.iter().map(|p| (*p).to_owned()).collect(),
+            alone: Vec::new(),
             mirror: mirror.map(Into::into),
         };
         assert_eq!(request(&["b", "a"], None).key_text(), request(&["a", "b", "udev"], None).key_text());
         assert_ne!(request(&["a"], None).key_text(), request(&["a"], Some("http://m")).key_text());
+        let with_grub = Request { alone: vec![BIOS_PACKAGE.into()], ..request(&["a"], None) };
+        assert_ne!(with_grub.key_text(), request(&["a"], None).key_text());
     }
 
     #[test]

@@ -139,7 +139,13 @@ fn versions() -> Result<Vec<(String, Version)>> {
 fn tree(packages: &[String]) -> Result<PathBuf> {
     let mut packages = packages.to_vec();
     packages.push("openssh-server".into());
-    let request = debian::Request { suite: "trixie".into(), arch: "amd64".into(), packages, mirror: None };
+    let request = debian::Request {
+        suite: "trixie".into(),
+        arch: "amd64".into(),
+        packages,
+        alone: Vec::new(),
+        mirror: None,
+    };
     let key = digest::sha256_hex(request.key_text().as_bytes());
     let path = peer::folder()?.join(format!("tree-{}.tar", &key[..12]));
     if !path.exists() {
