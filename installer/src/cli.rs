@@ -155,7 +155,7 @@ fn run(args: &WriteArgs) -> Result<()> {
         writeln!(std::io::stdout(), "{text}")?;
     } else if !args.quiet {
         eprintln!(
-            "{what} is on {} whole: {} of {} were data, in {seconds:.1} s. The machine boots it next: `reboot`.",
+            "{what} is on {}, all of it: {} of {} were data, in {seconds:.1} s. The machine boots it next: `reboot`.",
             found.path.display(),
             human(written.data),
             human(written.disk_length)
