@@ -35,7 +35,7 @@ pub(crate) fn build_programs() -> Result<PathBuf> {
 pub(crate) fn build_installer() -> Result<PathBuf> {
     eprintln!("==> building the static installer");
     let package = ["rustc", "--release", "--locked", "--package", "twinhull-installer", "--bin", INSTALLER];
-    // Only the last step is another one; what it is made of is compiled once.
+    // Only the last step is another one; crates that have other features without xtask beside them are compiled once more.
     run(cargo().args(package).args(["--", "-C", "target-feature=+crt-static"]))?;
     let (built, place) = (target().join("release").join(INSTALLER), target().join("release/static"));
     fs_err::create_dir_all(&place)?;
