@@ -82,6 +82,9 @@ _image__builder() {
             image__builder,sign)
                 cmd="image__builder__subcmd__sign"
                 ;;
+            image__builder,sign-image)
+                cmd="image__builder__subcmd__sign__subcmd__image"
+                ;;
             image__builder,test-module)
                 cmd="image__builder__subcmd__test__subcmd__module"
                 ;;
@@ -157,6 +160,9 @@ _image__builder() {
             image__builder__subcmd__help,sign)
                 cmd="image__builder__subcmd__help__subcmd__sign"
                 ;;
+            image__builder__subcmd__help,sign-image)
+                cmd="image__builder__subcmd__help__subcmd__sign__subcmd__image"
+                ;;
             image__builder__subcmd__help,test-module)
                 cmd="image__builder__subcmd__help__subcmd__test__subcmd__module"
                 ;;
@@ -215,7 +221,7 @@ _image__builder() {
 
     case "${cmd}" in
         image__builder)
-            opts="-h -V --help --version check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph new-module test-module doctor completions help"
+            opts="-h -V --help --version check build inspect convert diff sbom secure-boot keygen release sign sign-image promote rotate-keys verify-release schema modules explain search render why graph new-module test-module doctor completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -369,7 +375,7 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help)
-            opts="check build inspect convert diff sbom secure-boot keygen release sign promote rotate-keys verify-release schema modules explain search render why graph new-module test-module doctor completions help"
+            opts="check build inspect convert diff sbom secure-boot keygen release sign sign-image promote rotate-keys verify-release schema modules explain search render why graph new-module test-module doctor completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -733,6 +739,20 @@ _image__builder() {
             return 0
             ;;
         image__subcmd__builder__subcmd__help__subcmd__sign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__help__subcmd__sign__subcmd__image)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1224,6 +1244,48 @@ _image__builder() {
             fi
             case "${prev}" in
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prepare)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        image__subcmd__builder__subcmd__sign__subcmd__image)
+            opts="-q -h --key --id --image-version --arch --prepare --attach --public --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --image-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

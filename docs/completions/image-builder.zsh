@@ -237,6 +237,23 @@ _arguments "${_arguments_options[@]}" : \
 ':document -- The document, in its release folder:_files' \
 && ret=0
 ;;
+(sign-image)
+_arguments "${_arguments_options[@]}" : \
+'*--key=[Private key to sign with; can be given several times]:FILE:_files' \
+'--id=[The image'\''s name \[default\: from the manifest beside it\]]:ID:_default' \
+'--image-version=[The image'\''s version \[default\: from the manifest beside it\]]:VERSION:_default' \
+'--arch=[For which processor, x86-64 or arm64 \[default\: from the manifest beside it\]]:ARCH:_default' \
+'(--key --attach)--prepare=[Write what is to be signed into this file]:OUT:_files' \
+'--attach=[A signature that was made elsewhere\: 64 bytes]:SIG:_files' \
+'--public=[Public key of that signature]:FILE:_files' \
+'--json[Print the result as JSON on standard output]' \
+'-q[Only show errors]' \
+'--quiet[Only show errors]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':image -- The compressed disk image, as `convert --format raw.zst` wrote it:_files' \
+&& ret=0
+;;
 (promote)
 _arguments "${_arguments_options[@]}" : \
 '--channel=[The channel]:CHANNEL:_default' \
@@ -444,6 +461,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(sign-image)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (promote)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -526,6 +547,7 @@ _image-builder_commands() {
 'keygen:Make the keys that sign updates of an image' \
 'release:Write an image into a release folder, for machines to update from' \
 'sign:Sign a document of a release folder, also in two steps' \
+'sign-image:Sign a compressed disk image, for twinhull-install' \
 'promote:Make a release the newest one of a channel, or renew the channel' \
 'rotate-keys:Add, remove or renew keys that sign updates' \
 'verify-release:Check a release folder as a machine would, and every file in it' \
@@ -597,6 +619,7 @@ _image-builder__subcmd__help_commands() {
 'keygen:Make the keys that sign updates of an image' \
 'release:Write an image into a release folder, for machines to update from' \
 'sign:Sign a document of a release folder, also in two steps' \
+'sign-image:Sign a compressed disk image, for twinhull-install' \
 'promote:Make a release the newest one of a channel, or renew the channel' \
 'rotate-keys:Add, remove or renew keys that sign updates' \
 'verify-release:Check a release folder as a machine would, and every file in it' \
@@ -750,6 +773,11 @@ _image-builder__subcmd__help__subcmd__sign_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder help sign commands' commands "$@"
 }
+(( $+functions[_image-builder__subcmd__help__subcmd__sign-image_commands] )) ||
+_image-builder__subcmd__help__subcmd__sign-image_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder help sign-image commands' commands "$@"
+}
 (( $+functions[_image-builder__subcmd__help__subcmd__test-module_commands] )) ||
 _image-builder__subcmd__help__subcmd__test-module_commands() {
     local commands; commands=()
@@ -891,6 +919,11 @@ _image-builder__subcmd__secure-boot__subcmd__prepare_commands() {
 _image-builder__subcmd__sign_commands() {
     local commands; commands=()
     _describe -t commands 'image-builder sign commands' commands "$@"
+}
+(( $+functions[_image-builder__subcmd__sign-image_commands] )) ||
+_image-builder__subcmd__sign-image_commands() {
+    local commands; commands=()
+    _describe -t commands 'image-builder sign-image commands' commands "$@"
 }
 (( $+functions[_image-builder__subcmd__test-module_commands] )) ||
 _image-builder__subcmd__test-module_commands() {

@@ -57,6 +57,8 @@ enum Command {
     Release(release::ReleaseArgs),
     /// Sign a document of a release folder, also in two steps
     Sign(release::SignArgs),
+    /// Sign a compressed disk image, for twinhull-install
+    SignImage(release::SignImageArgs),
     /// Make a release the newest one of a channel, or renew the channel
     Promote(release::PromoteArgs),
     /// Add, remove or renew keys that sign updates
@@ -278,6 +280,7 @@ pub fn main() -> ExitCode {
         Command::Keygen(args) => clean_up_on_signals().and_then(|()| release::keygen(&args)),
         Command::Release(args) => clean_up_on_signals().and_then(|()| release::release(&args)),
         Command::Sign(args) => clean_up_on_signals().and_then(|()| release::sign(&args)),
+        Command::SignImage(args) => clean_up_on_signals().and_then(|()| release::sign_image(&args)),
         Command::Promote(args) => clean_up_on_signals().and_then(|()| release::promote(&args)),
         Command::RotateKeys(args) => clean_up_on_signals().and_then(|()| release::rotate(&args)),
         Command::VerifyRelease(args) => release::verify(&args),

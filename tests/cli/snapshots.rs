@@ -29,6 +29,7 @@ fn help() {
         ("image-builder-keygen", &["keygen", "--help"]),
         ("image-builder-release", &["release", "--help"]),
         ("image-builder-sign", &["sign", "--help"]),
+        ("image-builder-sign-image", &["sign-image", "--help"]),
         ("image-builder-promote", &["promote", "--help"]),
         ("image-builder-rotate-keys", &["rotate-keys", "--help"]),
         ("image-builder-verify-release", &["verify-release", "--help"]),
@@ -43,9 +44,14 @@ fn help() {
         ("runvm", &["--help"]),
         ("update-agent", &["--help"]),
         ("update-agent-apply", &["apply", "--help"]),
+        ("twinhull-install", &["--help"]),
+        ("twinhull-install-write", &["write", "--help"]),
     ] {
-        let programs = ["image-builder", "runvm", "update-agent"];
-        let program_name = programs.into_iter().find(|program| name.starts_with(program)).unwrap();
+        let programs = ["image-builder", "runvm", "update-agent", "static/twinhull-install"];
+        let program_name = programs
+            .into_iter()
+            .find(|program| name.starts_with(program.trim_start_matches("static/")))
+            .unwrap();
         let ran = run(program(program_name).args(args).env("COLUMNS", "100")).ok();
         insta::assert_snapshot!(format!("help-{name}"), filtered(&ran.stdout));
     }

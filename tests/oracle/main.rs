@@ -12,6 +12,7 @@ mod ext4;
 mod fleetlock;
 mod https;
 mod image;
+mod install;
 mod secure_boot;
 mod service;
 mod updates;

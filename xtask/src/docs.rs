@@ -47,6 +47,7 @@ fn generated() -> Result<Vec<(PathBuf, Vec<u8>)>> {
         ("image-builder", image_builder::cli::Cli::command()),
         ("runvm", runvm::cli::Args::command()),
         ("update-agent", update_agent::cli::Cli::command()),
+        ("twinhull-install", twinhull_installer::cli::Cli::command()),
         ("firstboot-agent", firstboot_agent::cli::Cli::command()),
     ] {
         let command = command.name(name);

@@ -34,6 +34,8 @@ enum Task {
     Test(test::Args),
     /// Measure against a peer in the same run
     Bench(bench::Args),
+    /// Build twinhull-install as one static program, and print its path
+    Installer,
     /// Throw mutated files at the readers of everything that comes from outside
     #[command(after_help = "Examples:\n  cargo xtask fuzz --seconds 600\n  cargo xtask fuzz erofs gpt")]
     Fuzz(fuzz::Args),
@@ -46,6 +48,10 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Installer => paths::build_installer().map(|path| {
+            println!("{}", path.display());
+            ExitCode::SUCCESS
+        }),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Docs(args) => docs::run(&args),
     };

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use twinhull_sysutil::command::Cmd;
 
+/// The installer's program.
+const INSTALLER: &str = "twinhull-install";
+
 /// The top of the checkout.
 pub(crate) fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
@@ -30,7 +33,24 @@ pub(crate) fn build_programs() -> Result<PathBuf> {
     ];
     let args = packages.iter().flat_map(|p| ["--package", p]);
     run(cargo().args(["build", "--release", "--locked", "--bins"]).args(args))?;
+    build_installer()?;
     Ok(target().join("release"))
+}
+
+/// Builds the installer as one static program and returns its path. It has a folder of its own: what cargo builds along with
+/// other programs has the same name, and needs libraries.
+pub(crate) fn build_installer() -> Result<PathBuf> {
+    eprintln!("==> building the static installer");
+    let package = ["rustc", "--release", "--locked", "--package", "twinhull-installer", "--bin", INSTALLER];
+    // Only the last step is another one; crates that have other features without xtask beside them are compiled once more.
+    run(cargo().args(package).args(["--", "-C", "target-feature=+crt-static"]))?;
+    let (built, place) = (target().join("release").join(INSTALLER), target().join("release/static"));
+    fs_err::create_dir_all(&place)?;
+    let place = place.join(INSTALLER);
+    let new = place.with_extension("new");
+    fs_err::copy(built, &new)?;
+    fs_err::rename(new, &place)?;
+    Ok(place)
 }
 
 /// `cargo` in the checkout, with the caller's settings for it.

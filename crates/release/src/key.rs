@@ -42,6 +42,16 @@ impl PublicKey {
         Ok(PublicKey(key.to_bytes()))
     }
 
+    /// The key in `text`: 64 hexadecimal digits, or PEM as in a file.
+    ///
+    /// Returns [`Error::BadKey`].
+    pub fn parse(text: &str) -> Result<Self> {
+        match VerifyingKey::from_public_key_pem(text) {
+            Ok(key) => PublicKey(key.to_bytes()).to_string().parse(),
+            Err(_) => text.trim().parse(),
+        }
+    }
+
     /// The key as PEM.
     ///
     /// Returns [`Error::BadKey`] when the bytes are no point of the curve.
@@ -203,6 +213,11 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused() {
+        let ours = SecretKey::from_seed(&[7; 32]).public();
+        for text in [ours.to_string(), format!("{ours}\n"), ours.to_pem().unwrap()] {
+            assert_eq!(PublicKey::parse(&text).unwrap(), ours);
+        }
+        assert!(PublicKey::parse("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n").is_err());
         let weak = "01".to_owned() + &"0".repeat(62);
         for text in ["", "ab", &"F".repeat(64), &"0".repeat(63), &weak] {
             assert!(text.parse::<PublicKey>().is_err(), "{text}");

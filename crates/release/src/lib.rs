@@ -3,7 +3,8 @@
 //!
 //! Trust is in signatures only. The [`Root`] says which keys may sign what and is followed from one version to the
 //! next; a [`Channel`] points to the newest release; a [`Release`] names every file of a version with its digest.
-//! [`check`] goes through all three and gives a new [`State`] only when everything holds.
+//! [`check`] goes through all three and gives a new [`State`] only when everything holds. A [`DiskImage`] is for installers,
+//! and belongs to none of that.
 
 mod check;
 mod documents;
@@ -16,7 +17,7 @@ mod version;
 
 pub use check::{Checked, Machine, Source, SourceError, check};
 pub use documents::{
-    Artefact, Channel, Document, FORMAT, Kind, Part, Patches, Release, Role, Rollout, Root, Rule,
+    Artefact, Channel, DiskImage, Document, FORMAT, Kind, Part, Patches, Release, Role, Rollout, Root, Rule,
     check_cmdline,
 };
 pub use error::{Attack, Error, Result};

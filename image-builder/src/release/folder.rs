@@ -163,7 +163,7 @@ impl Folder {
                     outcome.written.push(path);
                 }
             }
-            Kind::Release => {}
+            Kind::Release | Kind::DiskImage => {}
         }
         let path = self.path(name);
         atomic::replace(&path, envelope.to_string().as_bytes(), 0o644)?;
@@ -276,7 +276,8 @@ fn role(kind: Kind) -> Role {
     match kind {
         Kind::Root => Role::Root,
         Kind::Channel => Role::Channel,
-        Kind::Release => Role::Release,
+        // There are none of the latter in a release folder.
+        Kind::Release | Kind::DiskImage => Role::Release,
     }
 }
 

@@ -2,6 +2,7 @@
 //! nothing of Twinhull serves them. docs/reference/release.md describes the folder.
 
 mod delta;
+mod disk;
 mod folder;
 mod keys;
 mod promote;
@@ -101,6 +102,48 @@ pub(crate) struct SignArgs {
     /// Private key to sign with; can be given several times
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
+    /// Write what is to be signed into this file
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["keys", "attach"])]
+    prepare: Option<PathBuf>,
+    /// A signature that was made elsewhere: 64 bytes
+    #[arg(long, value_name = "SIG", requires = "public")]
+    attach: Option<PathBuf>,
+    /// Public key of that signature
+    #[arg(long, value_name = "FILE", requires = "attach")]
+    public: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Arguments of `sign-image`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Writes the image's name with .json behind it: length and digest of the file, the length of the disk in it, and \
+                  the signatures. `twinhull-install` believes an image by this document and a public key. What is signed \
+                  stands for no release: machines don't update by it. With the same image, signatures are added.\n\n\
+                  For a key on another machine or in a token, sign in two steps:\n\n  \
+                  image-builder sign-image out/web_1.0.0.raw.zst --prepare tbs\n  \
+                  openssl pkeyutl -sign -rawin -inkey release.key -in tbs -out sig\n  \
+                  image-builder sign-image out/web_1.0.0.raw.zst --attach sig --public release.pub\n\n\
+                  Examples:\n  \
+                  image-builder sign-image out/web_1.0.0.raw.zst --key keys/release.key\n  \
+                  image-builder sign-image disk.zst --id web --image-version 1.0.0 --arch x86-64 --key keys/release.key"
+)]
+pub(crate) struct SignImageArgs {
+    /// The compressed disk image, as `convert --format raw.zst` wrote it
+    image: PathBuf,
+    /// Private key to sign with; can be given several times
+    #[arg(long = "key", value_name = "FILE")]
+    keys: Vec<PathBuf>,
+    /// The image's name [default: from the manifest beside it]
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// The image's version [default: from the manifest beside it]
+    #[arg(long, value_name = "VERSION")]
+    image_version: Option<String>,
+    /// For which processor, x86-64 or arm64 [default: from the manifest beside it]
+    #[arg(long, value_name = "ARCH")]
+    arch: Option<String>,
     /// Write what is to be signed into this file
     #[arg(long, value_name = "OUT", conflicts_with_all = ["keys", "attach"])]
     prepare: Option<PathBuf>,
@@ -265,6 +308,11 @@ pub(crate) fn release(args: &ReleaseArgs) -> Result<ExitCode> {
 /// Runs `sign`.
 pub(crate) fn sign(args: &SignArgs) -> Result<ExitCode> {
     sign::run(args)?.show(&args.output)
+}
+
+/// Runs `sign-image`.
+pub(crate) fn sign_image(args: &SignImageArgs) -> Result<ExitCode> {
+    disk::run(args, &Progress::new(args.output.quiet))?.show(&args.output)
 }
 
 /// Runs `promote`.

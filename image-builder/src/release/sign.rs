@@ -1,7 +1,9 @@
 //! Signatures for a document that is there already: with a key, or in two steps with one that is elsewhere.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, bail, ensure};
-use twinhull_release::PublicKey;
+use twinhull_release::{Envelope, PublicKey};
 use twinhull_sysutil::atomic;
 
 use super::folder::{Folder, kind_of, read};
@@ -34,15 +36,7 @@ pub(super) fn run(args: &SignArgs) -> Result<Outcome> {
         (Some(signature), Some(public)) => {
             let key = PublicKey::read(public)?;
             ensure!(counts(&key), "{} is no key of {}", public.display(), whose());
-            let length = fs_err::metadata(signature)?.len();
-            let bytes = if length == 64 { fs_err::read(signature)?.try_into().ok() } else { None };
-            let bytes: [u8; 64] = bytes.with_context(|| {
-                format!(
-                    "{} has {length} bytes, an ed25519 signature has 64; is it in PEM or base64?",
-                    signature.display()
-                )
-            })?;
-            envelope.attach(key, &bytes)?;
+            attach(&mut envelope, signature, key)?;
         }
         _ if args.keys.is_empty() => {
             // A root that waited for others can be put in its place without another signature.
@@ -57,4 +51,17 @@ pub(super) fn run(args: &SignArgs) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     folder.place(&name, &envelope, &mut outcome)?;
     Ok(outcome)
+}
+
+/// Adds the signature of `key` in the file `signature`.
+pub(super) fn attach(envelope: &mut Envelope, signature: &Path, key: PublicKey) -> Result<()> {
+    let length = fs_err::metadata(signature)?.len();
+    let bytes = if length == 64 { fs_err::read(signature)?.try_into().ok() } else { None };
+    let bytes: [u8; 64] = bytes.with_context(|| {
+        format!(
+            "{} has {length} bytes, an ed25519 signature has 64; is it in PEM or base64?",
+            signature.display()
+        )
+    })?;
+    Ok(envelope.attach(key, &bytes)?)
 }

@@ -4,6 +4,7 @@ mod boot;
 mod build;
 mod chart;
 mod check;
+mod install;
 mod mkosi;
 mod peer;
 mod provisioning;
@@ -31,6 +32,8 @@ enum What {
     Provisioning(Options),
     /// What each service of a spec adds to its check, with 2,000 services against 500
     Check(Options),
+    /// A disk image from a web server onto a disk, against curl, zstd and dd in a pipe
+    Install(Options),
     /// Build time from a tree archive, against systemd-repart, mkfs.erofs and ukify on the same tree, and
     /// against mkosi's whole run with a warm cache
     Build {
@@ -66,6 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         What::Boot(options) => boot::run(options.pairs, options.json),
         What::Provisioning(options) => provisioning::run(options.pairs, options.json),
         What::Check(options) => check::run(options.pairs, options.json),
+        What::Install(options) => install::run(options.pairs, options.json),
         What::Build { options, svg } => build::run(options.pairs, options.json, svg.as_deref()),
         What::Update { options, svg } => update::run(options.pairs, options.json, svg.as_deref()),
     }?;

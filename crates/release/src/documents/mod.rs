@@ -2,6 +2,7 @@
 //! versions can say more; whoever changes the meaning of what is here raises `format`.
 
 mod channel;
+mod disk;
 mod release;
 mod root;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use channel::{Channel, Rollout};
+pub use disk::DiskImage;
 pub use release::{Artefact, Part, Patches, Release, check_cmdline};
 pub use root::{Role, Root, Rule};
 
@@ -29,6 +31,8 @@ pub enum Kind {
     Channel,
     /// What a release is made of.
     Release,
+    /// A disk image to install from.
+    DiskImage,
 }
 
 impl fmt::Display for Kind {
@@ -37,6 +41,7 @@ impl fmt::Display for Kind {
             Kind::Root => "root",
             Kind::Channel => "channel",
             Kind::Release => "release",
+            Kind::DiskImage => "disk-image",
         })
     }
 }
@@ -64,4 +69,12 @@ fn common(format: u32, image: &str, times: &[u64]) -> std::result::Result<(), St
         return Err("a time is later than the year 9999".into());
     }
     Ok(())
+}
+
+/// Checks that a document names a processor there are images for.
+fn check_arch(arch: &str) -> std::result::Result<(), String> {
+    if matches!(arch, "x86-64" | "arm64") {
+        return Ok(());
+    }
+    Err("arch is neither \"x86-64\" nor \"arm64\"".into())
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Document, Kind, common};
+use super::{Document, Kind, check_arch, common};
 use crate::{Attack, Result, names};
 
 /// Longest usr image or hash tree in bytes.
@@ -158,9 +158,7 @@ impl Document for Release {
         if !names::is_version(&self.version) {
             return Err("version is no version".into());
         }
-        if !matches!(self.arch.as_str(), "x86-64" | "arm64") {
-            return Err("arch is neither \"x86-64\" nor \"arm64\"".into());
-        }
+        check_arch(&self.arch)?;
         if !names::is_digest(&self.root_hash) {
             return Err("root_hash is no root hash".into());
         }
