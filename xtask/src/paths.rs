@@ -33,7 +33,6 @@ pub(crate) fn build_programs() -> Result<PathBuf> {
     ];
     let args = packages.iter().flat_map(|p| ["--package", p]);
     run(cargo().args(["build", "--release", "--locked", "--bins"]).args(args))?;
-    build_installer()?;
     Ok(target().join("release"))
 }
 

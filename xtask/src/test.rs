@@ -42,6 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         docs::check()?;
     }
     let bin = paths::build_programs()?;
+    paths::build_installer()?;
     let (newer, spdx) = (newer::tools()?, spdx::tools()?);
     eprintln!("==> tests{}", if args.fast { " (without virtual machines)" } else { "" });
     let mut cmd = paths::cargo()

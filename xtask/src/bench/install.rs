@@ -23,6 +23,7 @@ pub(crate) fn run(pairs: usize, json: bool) -> Result<()> {
     host::for_tests()?;
     host::packages(&["curl"])?;
     let bin = paths::build_programs()?;
+    paths::build_installer()?;
     let dir = tempfile::tempdir_in("/var/tmp")?;
     let dir = dir.path();
     eprintln!("==> making an image of 8 GiB");
