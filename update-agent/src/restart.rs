@@ -60,14 +60,7 @@ pub struct Ready {
 pub fn prepare(ops: &Ops, next: &BootFile, through: Through) -> Result<Ready> {
     let mut running = same_as_the_firmware(ops)?;
     let ready = Ready { through, before: next.clone(), entry: counted(next) };
-    // What a bridge has said of this machine holds for its next kernel, too.
-    let cmdline = twinhull_slots::cmdline(&ops.places.root)?;
-    let bridge = cmdline.split_ascii_whitespace().filter(|word| is_given(word) && !word.starts_with(ENTRY));
-    let word = bridge
-        .map(str::to_owned)
-        .chain([format!("{ENTRY}={}", ready.entry.file)])
-        .collect::<Vec<_>>()
-        .join(" ");
+    let word = given(&twinhull_slots::cmdline(&ops.places.root)?, &ready.entry.file);
     let mut uki = uki(ops, &next.file)?;
     match through {
         Through::Firmware => {}
@@ -136,6 +129,13 @@ fn same_as_the_firmware(ops: &Ops) -> Result<Uki> {
     Ok(running)
 }
 
+/// What the next kernel is told besides its own command line: its boot entry `file`, and what a bridge has said of this machine on
+/// the running one.
+fn given(running: &str, file: &str) -> String {
+    let bridge = running.split_ascii_whitespace().filter(|word| is_given(word) && !word.starts_with(ENTRY));
+    bridge.map(str::to_owned).chain([format!("{ENTRY}={file}")]).collect::<Vec<_>>().join(" ")
+}
+
 /// Whether a word of a command line is from whoever started the kernel without the firmware.
 fn is_given(word: &str) -> bool {
     [ENTRY, ESP_PARTITION, BRIDGE]
@@ -169,6 +169,21 @@ fn escaped(file: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_bridge_said_is_handed_on() {
+        for (running, want) in [
+            ("usrhash=00 quiet", "twinhull.entry=box_2+2-1.efi"),
+            ("usrhash=00 twinhull.entry=box_1.efi", "twinhull.entry=box_2+2-1.efi"),
+            (
+                "usrhash=00 twinhull.esp=1-2 twinhull.bridge=b twinhull.entry=box_1.efi",
+                "twinhull.esp=1-2 twinhull.bridge=b twinhull.entry=box_2+2-1.efi",
+            ),
+            ("twinhull.especially=x twinhull.bridge", "twinhull.entry=box_2+2-1.efi"),
+        ] {
+            assert_eq!(given(running, "box_2+2-1.efi"), want);
+        }
+    }
 
     #[test]
     fn entries_are_names_of_instances() {
