@@ -4,6 +4,7 @@
 
 mod bill;
 mod bios;
+mod bridge;
 mod databases;
 mod differences;
 mod erofs;
