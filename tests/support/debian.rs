@@ -62,7 +62,7 @@ pub fn debian(dir: &Path, name: &str, key: &str) -> PathBuf {
          mkdir '{tree}'\n\
          tar -x -C '{tree}' --exclude='./dev/*' --numeric-owner -f '{tar}'\n\
          cd '{tree}'\n\
-         echo {name} >etc/hostname; echo uninitialized >etc/machine-id\n\
+         echo {name} >etc/hostname; : >etc/machine-id\n\
          printf '[Match]\\nType=ether\\n[Network]\\nDHCP=yes\\n' >etc/systemd/network/80-dhcp.network\n\
          ln -sf /run/systemd/resolve/stub-resolv.conf etc/resolv.conf\n\
          mkdir -p root/.ssh; chmod 700 root/.ssh; echo '{key}' >root/.ssh/authorized_keys\n\

@@ -25,8 +25,8 @@ const WORDS: &[&str] = &[
     "pcie_aspm",
 ];
 
-/// Words of our own: a kernel that fails restarts the machine, and its root has no limit of half the memory.
-const OWN: &str = "panic=60 rootfstype=ramfs";
+/// Words of our own: people read how far it is and not what the kernel finds, a kernel that fails restarts the machine, and its root has no limit of half the memory.
+const OWN: &str = "quiet panic=60 rootfstype=ramfs";
 
 /// Refuses machines that can't be taken over. `root` is `/`.
 ///
@@ -181,7 +181,7 @@ mod tests {
         let running = "BOOT_IMAGE=/vmlinuz root=UUID=1 ro console=tty0 console=ttyS0,115200 quiet nomodeset systemd.x=1\n";
         assert_eq!(
             command_line(running),
-            "console=tty0 console=ttyS0,115200 nomodeset panic=60 rootfstype=ramfs"
+            "console=tty0 console=ttyS0,115200 nomodeset quiet panic=60 rootfstype=ramfs"
         );
         assert_eq!(command_line(""), OWN);
     }

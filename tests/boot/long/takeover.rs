@@ -49,7 +49,9 @@ fn a_stock_debian_becomes_a_twinhull_machine() {
     let mut convert = program("image-builder");
     convert.arg("convert").arg(&hello().path).args(["--quiet", "--format", "raw.zst", "--out"]).arg(&image);
     run(&mut convert).ok();
-    run(program("image-builder").arg("sign-image").arg(&image).arg("--key").arg(at("keys/release.key"))).ok();
+    let mut sign = program("image-builder");
+    sign.arg("sign-image").arg(&image).arg("--key").arg(at("keys/release.key"));
+    run(sign.args(["--id", "hello", "--image-version", "1.0.0", "--arch", "x86-64"])).ok();
     fs_err::copy(bin_dir().join("static/twinhull-install"), web_dir.join("twinhull-install")).unwrap();
     for key in ["release.pub", "channel.pub"] {
         fs_err::copy(at("keys").join(key), web_dir.join(key)).unwrap();
@@ -70,6 +72,7 @@ fn a_stock_debian_becomes_a_twinhull_machine() {
     let up = || guest.serial().contains("the new system is up");
     let script = format!("{}{VISIT}", SCRIPT.replace("@URL@", &url));
     let ran = guest.exec_while(&script, &[(&up, &|| ()), (&|| visitor.logs_in("root"), &|| ())]);
+    eprintln!("{}", ran.stdout);
     let (got, said) = (values(&ran.stdout), format!("{}\n{}", ran.text(), guest.serial()));
     let value = |name: &str| got.get(name).map(String::as_str).unwrap_or_default();
     assert_eq!(value("old"), "debian stock", "{said}");
