@@ -172,7 +172,7 @@ mod tests {
         disk("vdb", 4096, 1);
         disk("vdc", 8192, 2);
         disk("loop0", 8192, 1);
-        assert_eq!(identity.find(root.path()), [path.clone()]);
+        assert_eq!(identity.find(root.path()), std::slice::from_ref(&path));
         disk("vdd", 8192, 1);
         assert_eq!(identity.find(root.path()).len(), 2);
         for first in [None, Some(256)] {

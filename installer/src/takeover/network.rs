@@ -158,14 +158,14 @@ pub(super) fn parse(
 fn interface(link: &Link, global: &[&Address], routes: &[&Route], left_out: &mut Vec<String>) -> Interface {
     let from_dhcp = |route: &&&Route| route.protocol == "dhcp";
     let from_router = |protocol: &str| matches!(protocol, "ra" | "kernel_ra");
-    let is_v4 = |address: &&&Address| address.local.is_some_and(|ip| ip.is_ipv4());
     let leased: Vec<IpAddr> = routes.iter().filter(from_dhcp).filter_map(|route| route.prefsrc).collect();
     let has_lease =
         |address: &Address| address.dynamic || address.local.is_some_and(|ip| leased.contains(&ip));
     let by_router = |address: &Address| {
         address.dynamic && (address.mngtmpaddr || from_router(&address.protocol) || address.prefixlen < 128)
     };
-    let (v4, v6): (Vec<&Address>, Vec<&Address>) = global.iter().partition(|address| is_v4(&address));
+    let (v4, v6): (Vec<&Address>, Vec<&Address>) =
+        global.iter().partition(|address| address.local.is_some_and(|ip| ip.is_ipv4()));
     let mut found = Interface {
         name: link.ifname.clone(),
         mac: link.permaddr.as_ref().unwrap_or(&link.address).to_lowercase(),
