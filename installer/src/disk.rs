@@ -126,7 +126,10 @@ impl Found {
             let udev = root.join(format!("run/udev/data/b{}", text(&dir.join("dev"))));
             Part { size: sectors(&dir), holds: holds(&text(&udev)), name }
         });
-        let model = ["vendor", "model"].map(|file| text(&dir.join("device").join(file))).join(" ");
+        // virtio has a number there.
+        let word =
+            |file: &str| Some(text(&dir.join("device").join(file))).filter(|word| !word.starts_with("0x"));
+        let model = ["vendor", "model"].into_iter().filter_map(word).collect::<Vec<_>>().join(" ");
         Ok(Found {
             path: path.to_owned(),
             model: model.trim().to_owned(),

@@ -71,6 +71,18 @@ pub(super) fn kernel(root: &Path, release: &str) -> Result<PathBuf, Error> {
     tried.iter().find(|path| path.exists()).cloned().ok_or(Error::NoKernel { tried })
 }
 
+/// Has the running kernel load `kernel` and forget it again, so that one that doesn't do that says so before the image is fetched.
+///
+/// Returns [`Error::Kexec`], with why.
+pub(super) fn try_kexec(kernel: &Path) -> Result<(), Error> {
+    let failed = |e: std::io::Error| Error::Initrd(e.to_string());
+    let flags = rustix::fs::MemfdFlags::CLOEXEC;
+    let initrd = std::fs::File::from(rustix::fs::memfd_create("none", flags).map_err(|e| failed(e.into()))?);
+    initrd.set_len(512).map_err(failed)?;
+    twinhull_kexec::load(fs_err::File::open(kernel).map_err(failed)?.file(), &initrd, OWN)?;
+    Ok(twinhull_kexec::unload()?)
+}
+
 /// The command line of the installer's kernel, by that of the running one.
 pub(super) fn command_line(running: &str) -> String {
     let kept = running

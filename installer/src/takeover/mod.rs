@@ -64,6 +64,7 @@ impl Machine {
         let program = host::program()?;
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
         let kernel = host::kernel(root, &release)?;
+        host::try_kexec(&kernel)?;
         let path = match disk {
             Some(path) => path.to_owned(),
             None => host::disk(root)?,

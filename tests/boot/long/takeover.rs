@@ -31,8 +31,7 @@ echo name=$(cat /proc/sys/kernel/hostname)
 echo key=$(cat /etc/ssh/authorized_keys.d/root)
 echo var=$(findmnt -bno SIZE /var)
 echo source=$(cat /run/twinhull/source)
-echo network=$(cat /run/systemd/network/*.network /etc/systemd/network/*.network | grep -i -e mac -e dhcp)
-sfdisk -l /dev/vda
+echo network=$(cat /etc/systemd/network/*.network | grep -i -e mac -e dhcp)
 echo "the new system is up" >/dev/ttyS0
 "#;
 
