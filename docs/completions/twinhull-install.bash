@@ -19,11 +19,17 @@ _twinhull__install() {
             twinhull__install,help)
                 cmd="twinhull__install__subcmd__help"
                 ;;
+            twinhull__install,takeover)
+                cmd="twinhull__install__subcmd__takeover"
+                ;;
             twinhull__install,write)
                 cmd="twinhull__install__subcmd__write"
                 ;;
             twinhull__install__subcmd__help,help)
                 cmd="twinhull__install__subcmd__help__subcmd__help"
+                ;;
+            twinhull__install__subcmd__help,takeover)
+                cmd="twinhull__install__subcmd__help__subcmd__takeover"
                 ;;
             twinhull__install__subcmd__help,write)
                 cmd="twinhull__install__subcmd__help__subcmd__write"
@@ -35,7 +41,7 @@ _twinhull__install() {
 
     case "${cmd}" in
         twinhull__install)
-            opts="-h -V --help --version write help"
+            opts="-h -V --help --version write takeover help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -49,7 +55,7 @@ _twinhull__install() {
             return 0
             ;;
         twinhull__subcmd__install__subcmd__help)
-            opts="write help"
+            opts="write takeover help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -76,6 +82,20 @@ _twinhull__install() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        twinhull__subcmd__install__subcmd__help__subcmd__takeover)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         twinhull__subcmd__install__subcmd__help__subcmd__write)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -83,6 +103,28 @@ _twinhull__install() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        twinhull__subcmd__install__subcmd__takeover)
+            opts="-q -h --key --signature --unsigned --yes --dry-run --without-keys --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signature)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -1,5 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 failed or refused, 2 wrong arguments.
 
+mod takeover;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,10 +14,10 @@ use twinhull_sysutil::size::human;
 
 use crate::disk::{Disk, Found};
 use crate::progress::Progress;
-use crate::source::Source;
+use crate::source::{Input, Source};
 use crate::{Error, Result, Written, document};
 
-/// Writes disk images to disks, from a rescue system.
+/// Writes disk images to disks, from a rescue system or the system that they replace.
 #[derive(Debug, Parser)]
 #[command(
     name = "twinhull-install",
@@ -23,7 +25,8 @@ use crate::{Error, Result, Written, document};
     after_help = "Exit codes: 0 done, 1 failed or refused, 2 wrong arguments.\n\n\
                   Examples:\n  \
                   twinhull-install write https://images.example.org/web_1.0.0.raw.zst /dev/sda --key release.pub\n  \
-                  twinhull-install write web_1.0.0.raw.zst /dev/sda --unsigned"
+                  twinhull-install write web_1.0.0.raw.zst /dev/sda --unsigned\n  \
+                  twinhull-install takeover https://images.example.org/web_1.0.0.raw.zst --key release.pub"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -34,6 +37,24 @@ pub struct Cli {
 enum Command {
     /// Write an image to a disk, which is overwritten
     Write(WriteArgs),
+    /// Turn this running machine into one of an image, whose disk is overwritten
+    Takeover(takeover::Args),
+}
+
+/// The image, and whom to believe.
+#[derive(Debug, clap::Args)]
+struct ImageArgs {
+    /// The image: an http or https URL, a file, or - for standard input
+    source: Source,
+    /// Public key that must have signed the image: a file, or 64 hexadecimal digits; can be given several times, then all must
+    #[arg(long = "key", value_name = "PUBLIC", value_parser = document::parse_key, allow_hyphen_values = true)]
+    keys: Vec<PublicKey>,
+    /// The signed document, a file or a URL [default: SOURCE.json]
+    #[arg(long, value_name = "FILE|URL")]
+    signature: Option<Source>,
+    /// Believe whoever it comes from: no signature, only checksums
+    #[arg(long, conflicts_with_all = ["keys", "signature"])]
+    unsigned: bool,
 }
 
 /// Arguments of `write`.
@@ -52,19 +73,10 @@ enum Command {
                   --key release.pub --signature web_1.0.0.raw.zst.json"
 )]
 struct WriteArgs {
-    /// The image: an http or https URL, a file, or - for standard input
-    source: Source,
+    #[command(flatten)]
+    image: ImageArgs,
     /// The disk, such as /dev/sda; also a file that is at least as large as the image
     disk: PathBuf,
-    /// Public key that must have signed the image: a file, or 64 hexadecimal digits; can be given several times, then all must
-    #[arg(long = "key", value_name = "PUBLIC", value_parser = document::parse_key, allow_hyphen_values = true)]
-    keys: Vec<PublicKey>,
-    /// The signed document, a file or a URL [default: SOURCE.json]
-    #[arg(long, value_name = "FILE|URL")]
-    signature: Option<Source>,
-    /// Believe whoever it comes from: no signature, only checksums
-    #[arg(long, conflicts_with_all = ["keys", "signature"])]
-    unsigned: bool,
     /// Don't ask before the disk is overwritten
     #[arg(long)]
     yes: bool,
@@ -92,8 +104,15 @@ struct Outcome<'a> {
 
 /// Parses the arguments, runs the command, and says what went wrong.
 pub fn main() -> ExitCode {
-    let Command::Write(args) = Cli::parse().command;
-    match run(&args) {
+    // In the initrd of a takeover there is nobody to give arguments.
+    if crate::takeover::is_installers_init() {
+        crate::takeover::run_as_init();
+    }
+    let done = match Cli::parse().command {
+        Command::Write(args) => run(&args),
+        Command::Takeover(args) => takeover::run(&args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -103,26 +122,18 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &WriteArgs) -> Result<()> {
-    if args.source == Source::Stdin && !args.yes {
+    if args.image.source == Source::Stdin && !args.yes {
         return Err(Error::NobodyToAsk { disk: args.disk.clone() });
     }
-    let document = document(args)?;
+    let document = args.image.document()?;
     let found = Found::look(Path::new("/"), &args.disk)?;
     if let Some(document) = &document
         && document.disk_length > found.size
     {
         return Err(Error::TooSmall { path: found.path, disk: found.size, image: document.disk_length });
     }
-    let input = args.source.open()?;
-    if let (Some(document), Some(length)) = (&document, input.length)
-        && document.file.length != length
-    {
-        return Err(Error::WrongLength { found: length.to_string(), signed: document.file.length });
-    }
-    let what = document.as_ref().map_or_else(
-        || format!("{}, which nobody has signed,", args.source),
-        |document| format!("{} {}", document.image, document.version),
-    );
+    let input = args.image.open(document.as_ref())?;
+    let what = args.image.what(document.as_ref());
     if !args.yes {
         ask(&what, &found)?;
     } else if !args.quiet {
@@ -147,7 +158,7 @@ fn run(args: &WriteArgs) -> Result<()> {
             disk_size: found.size,
             image: document.as_ref().map(|document| document.image.as_str()),
             version: document.as_ref().map(|document| document.version.as_str()),
-            signed_by: &args.keys,
+            signed_by: &args.image.keys,
             written: &written,
             seconds,
         };
@@ -164,17 +175,39 @@ fn run(args: &WriteArgs) -> Result<()> {
     Ok(())
 }
 
-/// What is to be written, once it is believed; `None` with `--unsigned`.
-fn document(args: &WriteArgs) -> Result<Option<DiskImage>> {
-    if args.unsigned {
-        return Ok(None);
+impl ImageArgs {
+    /// What is to be written, once it is believed; `None` with `--unsigned`.
+    fn document(&self) -> Result<Option<DiskImage>> {
+        if self.unsigned {
+            return Ok(None);
+        }
+        if self.keys.is_empty() {
+            return Err(Error::NoKey);
+        }
+        let place =
+            self.signature.clone().or_else(|| self.source.document()).ok_or(Error::NoDocumentForStdin)?;
+        let bytes = place.read(MAX_DOCUMENT)?.ok_or_else(|| Error::NoDocument { name: place.to_string() })?;
+        document::verify(&bytes, &self.keys).map(Some)
     }
-    if args.keys.is_empty() {
-        return Err(Error::NoKey);
+
+    /// The image, which has the length that was signed if it is known.
+    fn open(&self, document: Option<&DiskImage>) -> Result<Input> {
+        let input = self.source.open()?;
+        if let (Some(document), Some(length)) = (document, input.length)
+            && document.file.length != length
+        {
+            return Err(Error::WrongLength { found: length.to_string(), signed: document.file.length });
+        }
+        Ok(input)
     }
-    let place = args.signature.clone().or_else(|| args.source.document()).ok_or(Error::NoDocumentForStdin)?;
-    let bytes = place.read(MAX_DOCUMENT)?.ok_or_else(|| Error::NoDocument { name: place.to_string() })?;
-    document::verify(&bytes, &args.keys).map(Some)
+
+    /// The image for people.
+    fn what(&self, document: Option<&DiskImage>) -> String {
+        document.map_or_else(
+            || format!("{}, which nobody has signed,", self.source),
+            |document| format!("{} {}", document.image, document.version),
+        )
+    }
 }
 
 fn other_processor(arch: &str) -> Option<String> {
@@ -188,16 +221,22 @@ fn other_processor(arch: &str) -> Option<String> {
 
 /// Asks on the terminal.
 fn ask(what: &str, found: &Found) -> Result<()> {
+    let question = format!("{found}\n\nAll of it will be overwritten with {what}.");
+    yes(&question, &found.path)
+}
+
+/// Asks a question that `yes` answers and nothing else. `disk` is what it is about.
+fn yes(question: &str, disk: &Path) -> Result<()> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        return Err(Error::NobodyToAsk { disk: found.path.clone() });
+        return Err(Error::NobodyToAsk { disk: disk.to_owned() });
     }
-    eprint!("{found}\n\nAll of it will be overwritten with {what}. Type yes to go on: ");
+    eprint!("{question} Type yes to go on: ");
     std::io::stderr().flush()?;
     let mut answer = String::new();
     stdin.read_line(&mut answer)?;
     if answer.trim() != "yes" {
-        return Err(Error::Declined { disk: found.path.clone() });
+        return Err(Error::Declined { disk: disk.to_owned() });
     }
     Ok(())
 }

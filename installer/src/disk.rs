@@ -17,6 +17,7 @@ use serde::Serialize;
 use twinhull_sysutil::size::human;
 
 use crate::users::{self, Number};
+use crate::write::Ends;
 use crate::zeros::Sink;
 use crate::{Error, Result};
 
@@ -57,6 +58,18 @@ impl Found {
     ///
     /// Returns [`Error::NoDisk`] and [`Error::InUse`].
     pub fn look(root: &Path, path: &Path) -> Result<Self> {
+        let found = Found::describe(root, path)?;
+        let users = found.users(root)?;
+        if !users.is_empty() {
+            return Err(Error::InUse { path: path.to_owned(), by: users.join(", ") });
+        }
+        Ok(found)
+    }
+
+    /// As [`Found::look`], also for a disk that is in use.
+    ///
+    /// Returns [`Error::NoDisk`].
+    pub fn describe(root: &Path, path: &Path) -> Result<Self> {
         let no_disk = |what: &str, way_out: &str| Error::NoDisk {
             path: path.to_owned(),
             what: what.into(),
@@ -113,15 +126,25 @@ impl Found {
             let udev = root.join(format!("run/udev/data/b{}", text(&dir.join("dev"))));
             Part { size: sectors(&dir), holds: holds(&text(&udev)), name }
         });
-        let model = ["vendor", "model"].map(|file| text(&dir.join("device").join(file))).join(" ");
-        let found = Found {
+        // virtio has a number there.
+        let word =
+            |file: &str| Some(text(&dir.join("device").join(file))).filter(|word| !word.starts_with("0x"));
+        let model = ["vendor", "model"].into_iter().filter_map(word).collect::<Vec<_>>().join(" ");
+        Ok(Found {
             path: path.to_owned(),
             model: model.trim().to_owned(),
             size: sectors(&dir),
             partitions: partitions.collect(),
             name: Some(name.clone()),
-        };
-        let devices = users::devices(&sys, &name);
+        })
+    }
+
+    /// Who uses the disk, each as a sentence's part.
+    ///
+    /// Returns an error when the kernel's lists can't be read.
+    pub fn users(&self, root: &Path) -> Result<Vec<String>> {
+        let Some(name) = &self.name else { return Ok(Vec::new()) };
+        let devices = users::devices(&root.join("sys"), name);
         let proc = root.join("proc");
         let number_of = |path: &str| {
             let metadata = fs_err::metadata(path).ok()?;
@@ -130,11 +153,7 @@ impl Found {
         let mounts = fs_err::read_to_string(proc.join("self/mountinfo"))?;
         // There is no such file without swap in the kernel.
         let swaps = fs_err::read_to_string(proc.join("swaps")).unwrap_or_default();
-        let users = users::users(&devices, &mounts, &swaps, &number_of);
-        if !users.is_empty() {
-            return Err(Error::InUse { path: path.to_owned(), by: users.join(", ") });
-        }
-        Ok(found)
+        Ok(users::users(&devices, &mounts, &swaps, &number_of))
     }
 }
 
@@ -235,11 +254,15 @@ impl Disk {
         self.sync(0)
     }
 
-    /// Makes the image boot: its end, then its start.
-    pub(crate) fn finish(&mut self, head: &[u8], tail: &[u8], tail_at: u64) -> Result<()> {
+    /// Makes the image boot: its end, what there is besides, then its start.
+    pub(crate) fn finish(&mut self, ends: &Ends, besides: &[(u64, Vec<u8>)]) -> Result<()> {
+        let tail_at = ends.length - END;
         self.sync(tail_at)?;
-        let (first, rest) = head.split_at(FIRST.min(head.len()));
-        for (at, bytes) in [(tail_at, tail), (FIRST as u64, rest)] {
+        let (first, rest) = ends.head.split_at(FIRST.min(ends.head.len()));
+        let besides = besides.iter().map(|(at, bytes)| (*at, &bytes[..]));
+        for (at, bytes) in
+            std::iter::once((tail_at, &ends.tail[..])).chain(besides).chain([(FIRST as u64, rest)])
+        {
             self.put(at, bytes).map_err(|e| self.failed(at, e))?;
         }
         self.sync(0)?;

@@ -158,6 +158,12 @@ pub enum Error {
         /// What went wrong.
         reason: Box<Error>,
     },
+    /// A machine would become one that doesn't start.
+    #[error("{0}; take the image for this one")]
+    OtherProcessor(String),
+    /// A machine that can't be taken over.
+    #[error(transparent)]
+    Takeover(#[from] crate::takeover::Error),
     /// Another failure of the host.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -4,7 +4,7 @@
 //! The image is never anywhere but in a few buffers. So it is written before all of it was seen, and what makes a disk boot,
 //! its partition table, is written last, when length and digest are those that were signed. [`document`] says what may be
 //! believed, [`disk`] what may be overwritten, [`source`] where bytes come from, and [`write()`] puts them together.
-//! [`cli`] is for people.
+//! [`cli`] is for people. [`takeover`] does the same to the disk of the running system, from a kernel without a system.
 
 pub mod cli;
 pub mod disk;
@@ -16,6 +16,7 @@ mod pipeline;
 mod progress;
 pub mod source;
 mod table;
+pub mod takeover;
 mod users;
 mod write;
 mod zeros;

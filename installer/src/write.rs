@@ -38,6 +38,21 @@ pub fn write(
     document: Option<&DiskImage>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Written> {
+    write_with(source, disk, document, progress, &mut |_, _| Ok(Vec::new()))
+}
+
+/// Changes what was held back when it is known to be right, and says what else is to be written, and where. The size of the
+/// disk is given.
+pub(crate) type Amend<'a> = dyn FnMut(&mut Ends, u64) -> Result<Vec<(u64, Vec<u8>)>> + 'a;
+
+/// As [`write()`], with a change before the ends are written.
+pub(crate) fn write_with(
+    source: impl Read + Send,
+    disk: &mut Disk,
+    document: Option<&DiskImage>,
+    progress: &mut dyn FnMut(u64, u64),
+    amend: &mut Amend<'_>,
+) -> Result<Written> {
     let path = disk.path().to_owned();
     let mut touched = false;
     std::thread::scope(|scope| {
@@ -61,8 +76,9 @@ pub fn write(
                 (ends, fetched)
             }
         };
-        let (ends, fetched) = ends;
-        disk.finish(&ends.head, &ends.tail, ends.length - END)?;
+        let (mut ends, fetched) = ends;
+        let besides = amend(&mut ends, disk.size())?;
+        disk.finish(&ends, &besides)?;
         Ok(Written {
             disk_length: ends.length,
             data: disk.data_written() + 2 * END,
@@ -76,10 +92,14 @@ pub fn write(
 }
 
 /// What was held back of a disk.
-struct Ends {
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    length: u64,
+#[derive(Debug)]
+pub(crate) struct Ends {
+    /// The first bytes.
+    pub(crate) head: Vec<u8>,
+    /// The last ones.
+    pub(crate) tail: Vec<u8>,
+    /// Length of the disk in the image, in bytes.
+    pub(crate) length: u64,
 }
 
 /// Copies everything but the ends.

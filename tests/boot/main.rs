@@ -12,6 +12,7 @@ mod long {
     mod fleet;
     mod kexec;
     mod power;
+    mod takeover;
     mod updates;
 }
 mod short {
@@ -29,3 +30,4 @@ mod short {
 }
 mod publisher;
 mod support;
+mod visitor;

@@ -46,6 +46,7 @@ fn help() {
         ("update-agent-apply", &["apply", "--help"]),
         ("twinhull-install", &["--help"]),
         ("twinhull-install-write", &["write", "--help"]),
+        ("twinhull-install-takeover", &["takeover", "--help"]),
     ] {
         let programs = ["image-builder", "runvm", "update-agent", "static/twinhull-install"];
         let program_name = programs

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+mod debian;
 mod locks;
 mod newer;
 pub mod trees;
 
+pub use debian::debian;
 pub use locks::{Etcd, Locks, Running, spawn};
 pub use newer::{Web, newer_nginx, newer_path, newer_program};
 
@@ -133,19 +135,23 @@ pub fn hello_with(dir: &Path, from: &str, to: &str) -> PathBuf {
     PathBuf::from(built.stdout.trim())
 }
 
-/// The cached tree archive that [`hello`] was made from.
-pub fn hello_tree() -> PathBuf {
-    hello();
-    let cache = match std::env::var_os("TWINHULL_CACHE") {
+/// The folder of what is kept between runs.
+fn cache() -> PathBuf {
+    match std::env::var_os("TWINHULL_CACHE") {
         Some(dir) => PathBuf::from(dir),
         None => match std::env::var_os("XDG_CACHE_HOME").filter(|d| !d.is_empty()) {
             Some(dir) => PathBuf::from(dir).join("twinhull"),
             None => PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/twinhull"),
         },
-    };
+    }
+}
+
+/// The cached tree archive that [`hello`] was made from.
+pub fn hello_tree() -> PathBuf {
+    hello();
     let wanted =
         hello().manifest["tree"]["sha256"].as_str().expect("the manifest has the tree's digest").to_owned();
-    let sums = fs_err::read_dir(cache.join("trees")).expect("the cache has trees");
+    let sums = fs_err::read_dir(cache().join("trees")).expect("the cache has trees");
     sums.filter_map(|e| Some(e.ok()?.path()))
         .filter(|p| p.extension().is_some_and(|e| e == "sha256"))
         .find(|p| fs_err::read_to_string(p).is_ok_and(|t| t.trim() == wanted))

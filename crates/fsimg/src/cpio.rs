@@ -47,6 +47,18 @@ pub fn write<'a, W: Write>(
     Ok(cpio::newc::trailer(out)?)
 }
 
+/// What stands before the `length` bytes of root's file `name` in an archive, for content that is put there by other means. What
+/// follows begins at a multiple of four bytes.
+///
+/// Returns an error of the archive's writer.
+pub fn file_header(name: &str, length: u32) -> Result<Vec<u8>> {
+    let header = cpio::NewcBuilder::new(name).ino(1).mode(S_IFREG | 0o600).nlink(1);
+    // A file without content would have its padding here.
+    let mut bytes = header.write(Vec::new(), length.max(1)).finish()?;
+    bytes[54..62].copy_from_slice(format!("{length:08x}").as_bytes());
+    Ok(bytes)
+}
+
 type Parts = (u32, (u32, u32), Vec<u8>);
 
 fn parts(path: &[u8], node: &Node) -> Result<Parts> {

@@ -2,6 +2,7 @@
 //!
 //! What systemd's stub does with a UKI is done here: its kernel, its initrd and its command line are taken out of their
 //! sections and given to kexec_file_load(2). A UKI with sections that need the stub, such as a device tree, is refused.
+//! [`load()`] takes a kernel and an initrd as they are.
 
 mod error;
 mod sys;
@@ -100,13 +101,10 @@ impl Uki {
     /// Returns [`Error::Io`], [`Error::Uki`], [`Error::CommandLine`] and [`Error::Refused`]; nothing is loaded then.
     pub fn load(&mut self, word: &str) -> Result<()> {
         let text = format!("{} {word}", self.cmdline()?);
-        let line = CString::new(text.as_str()).map_err(|_| Error::CommandLine(text.len()))?;
-        if text.len() >= CMDLINE_MAX {
-            return Err(Error::CommandLine(text.len()));
-        }
+        command_line(&text)?;
         let kernel = self.in_memory("kernel", |parts| &parts.kernel)?;
         let initrd = self.in_memory("initrd", |parts| &parts.initrd)?;
-        sys::load(kernel.as_fd(), initrd.as_fd(), &line).map_err(Error::Refused)
+        load(&kernel, &initrd, &text)
     }
 
     /// Its kernel's bytes.
@@ -158,6 +156,19 @@ impl Uki {
         memory.flush()?;
         Ok(memory)
     }
+}
+
+/// Makes a kernel and its initrd, each the whole content of a file, the next that is started by a kexec.
+///
+/// Returns [`Error::CommandLine`] and [`Error::Refused`]; nothing is loaded then.
+pub fn load(kernel: &std::fs::File, initrd: &std::fs::File, cmdline: &str) -> Result<()> {
+    let line = command_line(cmdline)?;
+    sys::load(kernel.as_fd(), initrd.as_fd(), &line).map_err(Error::Refused)
+}
+
+fn command_line(text: &str) -> Result<CString> {
+    let line = CString::new(text).map_err(|_| Error::CommandLine(text.len()))?;
+    if text.len() >= CMDLINE_MAX { Err(Error::CommandLine(text.len())) } else { Ok(line) }
 }
 
 /// Forgets what was loaded.

@@ -1,66 +1,15 @@
 //! First boot on (emulated) clouds: what the metadata says is what the machine becomes.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use crate::support::{Guest, values};
-use twinhull_tests::{Ran, run};
-
-/// Somebody with a key, on the host.
-struct Visitor {
-    key: PathBuf,
-    /// Port of the host that leads to the guest's SSH.
-    port: String,
-}
-
-/// In the guest: waits for the visitor and prints as whom they came.
-const VISIT: &str = "for i in $(seq 180); do [ -e /tmp/came-in ] && break; sleep 1; done; echo login=$(stat -c %U /tmp/came-in)";
-
-impl Visitor {
-    fn of(guest: &Guest) -> Self {
-        let key = guest.dir.path().join("key");
-        run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "me", "-f"]).arg(&key))
-            .ok();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-        Visitor { key, port }
-    }
-
-    /// The file with the public key.
-    fn public_file(&self) -> String {
-        self.key.with_extension("pub").display().to_string()
-    }
-
-    /// The line in it.
-    fn public(&self) -> String {
-        fs_err::read_to_string(self.public_file()).unwrap().trim().to_owned()
-    }
-
-    /// Runs `script` and [`VISIT`] in the guest. Meanwhile, logs in as `user` as soon as it can be done.
-    fn visits(&self, guest: &Guest, user: &str, script: &str) -> Ran {
-        let log_in = || {
-            let mut ssh = Command::new("ssh");
-            for option in [
-                "StrictHostKeyChecking=no",
-                "UserKnownHostsFile=/dev/null",
-                "BatchMode=yes",
-                "ConnectTimeout=10",
-            ] {
-                ssh.args(["-o", option]);
-            }
-            ssh.args(["-p", &self.port, "-i"]).arg(&self.key);
-            ssh.args([&format!("{user}@127.0.0.1"), "touch /tmp/came-in"]);
-            run(ssh.stdin(Stdio::null())).code == 0
-        };
-        guest.exec_while(&format!("{script}; {VISIT}"), &[(&log_in, &|| ())])
-    }
-}
+use crate::visitor::Visitor;
+use twinhull_tests::run;
 
 #[test]
 fn hetzner() {
     let guest = Guest::in_format("raw.zst");
-    let visitor = Visitor::of(&guest);
+    let visitor = Visitor::new(guest.dir.path());
     let guest = guest.args(["--disk-size", "6G", "--cloud", "hetzner", "--hostname", "boxy"]);
     let guest = guest.args(["--ssh-key", &visitor.public_file(), "--ssh-port", &visitor.port]);
     let ran = visitor.visits(
@@ -111,7 +60,7 @@ fn hetzner() {
 #[test]
 fn nocloud_with_user_data() {
     let guest = Guest::in_format("gcp");
-    let visitor = Visitor::of(&guest);
+    let visitor = Visitor::new(guest.dir.path());
     let user_data = guest.file(
         "user-data",
         &"#twinhull\nusers:\n  - name: ninji\n    ssh-keys: [\"PUBLIC\"]\n\
@@ -181,7 +130,7 @@ fn user_data(cloud: &str) -> Vec<u8> {
 /// somebody has logged in with the key.
 fn on_cloud<const N: usize>(cloud: &str, more: [&str; N], script: &str) -> (Guest, BTreeMap<String, String>) {
     let guest = Guest::new();
-    let visitor = Visitor::of(&guest);
+    let visitor = Visitor::new(guest.dir.path());
     let data = guest.file("user-data", &user_data(cloud));
     let guest =
         guest.args(["--hostname", "cloudy", "--ssh-key", &visitor.public_file(), "--user-data", &data]);
@@ -336,7 +285,7 @@ fn a_service_that_is_down_for_good() {
 #[test]
 fn credentials() {
     let guest = Guest::new();
-    let visitor = Visitor::of(&guest);
+    let visitor = Visitor::new(guest.dir.path());
     let metadata = format!(
         "twinhull.meta-data={{instance-id: c-1, local-hostname: firm, public-keys: [\"{}\"]}}",
         visitor.public()
