@@ -56,6 +56,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         }
         machine.check_memory(document.file.length)?;
     }
+    machine.check_network()?;
     if !args.without_keys {
         machine.check_keys()?;
     }

@@ -132,6 +132,12 @@ pub enum Error {
         /// What was found and isn't taken.
         left_out: String,
     },
+    /// The way out of the machine can't be kept.
+    #[error(
+        "the default route is on {0}, which is no card and can't be kept, so nobody could reach the new system; put it on a \
+         card, or install from a rescue system with user data that describe it"
+    )]
+    DefaultRoute(String),
     /// Modules that can't be read.
     #[error("the kernel's modules can't be taken along: {0}")]
     Modules(String),

@@ -152,7 +152,7 @@ fn find(disk: &Identity) -> Result<std::path::PathBuf, Error> {
 
 /// Says something on every console, whatever the kernel's own messages are limited to.
 fn say(text: &str) {
-    let line: String = text.lines().map(|line| format!("twinhull-install: {line}\r\n")).collect();
+    let line: String = text.lines().map(|line| format!("twinhull-install: {line}\n")).collect();
     let active = fs_err::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
     for console in active.split_ascii_whitespace() {
         let opened = fs_err::OpenOptions::new().write(true).open(Path::new("/dev").join(console));

@@ -112,6 +112,16 @@ impl Machine {
         Ok(())
     }
 
+    /// Refuses a machine that nobody could reach afterwards.
+    ///
+    /// Returns [`Error::DefaultRoute`].
+    pub(crate) fn check_network(&self) -> Result<()> {
+        match &self.network.lost {
+            Some(interface) if self.cloud.is_none() => Err(Error::DefaultRoute(interface.clone()).into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses a machine whose memory is too small for a compressed image of `image` bytes.
     ///
     /// Returns [`Error::Memory`] and [`Error::FreeMemory`].

@@ -86,6 +86,8 @@ pub(super) struct Network {
     pub(super) interfaces: Vec<Interface>,
     /// What isn't kept, as sentences.
     pub(super) left_out: Vec<String>,
+    /// The interface that isn't kept though the default route is on it.
+    pub(super) lost: Option<String>,
 }
 
 /// What the resolver asks: /etc/resolv.conf, and the file that systemd-resolved writes for others.
@@ -130,11 +132,11 @@ pub(super) fn parse(
         if link.link_type != "ether" || !link.linkinfo.info_kind.is_empty() {
             let kind =
                 if link.linkinfo.info_kind.is_empty() { &link.link_type } else { &link.linkinfo.info_kind };
-            let way = if routes.iter().any(|route| route.dst == "default") {
-                ", which has the default route"
-            } else {
-                ""
-            };
+            let mut way = "";
+            if routes.iter().any(|route| route.dst == "default") {
+                way = ", which has the default route";
+                network.lost.get_or_insert_with(|| link.ifname.clone());
+            }
             network.left_out.push(format!("the interface {}{way}: it is no card but {kind}", link.ifname));
             continue;
         }
@@ -365,6 +367,8 @@ mod tests {
             {"ifname":"eth1","link_type":"ether","addr_info":[]},
             {}"#;
         let v4 = r#"[{"dst":"default","gateway":"192.0.2.2","dev":"bond0","flags":[]}, {"dst":"192.0.2.0/24","nexthops":[]}]"#;
+        let lost = parse(&format!("[{LO},{others}]"), &[v4], &(vec![], vec![])).unwrap().lost;
+        assert_eq!(lost.as_deref(), Some("bond0"));
         let (config, left_out) = config(others, &[v4]);
         assert_eq!(config, json!({}));
         assert_eq!(left_out.len(), 3, "{left_out:?}");
