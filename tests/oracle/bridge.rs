@@ -65,7 +65,7 @@ fn bootctl(root: &std::path::Path, esp: &std::path::Path) -> Vec<String> {
     command.args(["--proc", "/proc", "--dev", "/dev", "--ro-bind"]).arg(esp).arg("/efi");
     command.args(["--setenv", "SYSTEMD_RELAX_ESP_CHECKS", "1", "--setenv", "SYSTEMD_ESP_PATH", "/efi"]);
     let ran = run(command.args(["--", "/usr/bin/bootctl", "--json=short", "list"])).ok();
-    let list: serde_json::Value = serde_json::from_str(ran.stdout.trim()).expect(&ran.text());
+    let list: serde_json::Value = serde_json::from_str(ran.stdout.trim()).unwrap();
     let paths = list.as_array().unwrap().iter().filter_map(|entry| entry["path"].as_str());
     let names = paths.filter(|path| path.contains("/EFI/Linux/"));
     names.map(|path| path.rsplit('/').next().unwrap_or(path).to_owned()).collect()
