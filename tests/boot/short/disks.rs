@@ -77,10 +77,10 @@ fn a_second_disk_with_the_same_labels_is_not_touched() {
     assert_eq!(loader, esp, "{}", ran.text());
     let boot = got["boot"].trim_start_matches("/dev/").to_owned();
     let other = if boot == "vda" { "vdb" } else { "vda" };
-    assert_eq!(got["var"], format!("/dev/{boot}6"), "{}", ran.text());
+    assert_eq!(got["var"], format!("/dev/{boot}7"), "{}", ran.text());
     assert_eq!(got["efi"], format!("/dev/{boot}1"), "{}", ran.text());
-    assert_eq!(got[&boot], "6");
-    assert_eq!(got[other], "5", "a partition was made on the other disk: {}", ran.text());
+    assert_eq!(got[&boot], "7");
+    assert_eq!(got[other], "6", "a partition was made on the other disk: {}", ran.text());
 }
 
 /// The default image with `more` in its spec.
@@ -136,7 +136,7 @@ fn a_second_boot_keeps_disks_and_loses_etc() {
         assert_eq!(got["state"], "running", "{got:?}");
         assert!((60 << 20..=64 << 20).contains(&got["swap"].parse::<u64>().unwrap()), "{got:?}");
         assert_eq!((got["store"].as_str(), got["old"].as_str()), ("ext4", ""), "{got:?}");
-        assert!(got["var"].ends_with('7'), "{got:?}");
+        assert!(got["var"].ends_with('8'), "{got:?}");
         assert_ne!(got["told"], "0", "{got:?}");
         assert_ne!(got["gone"], "0", "{got:?}");
     }
@@ -163,7 +163,7 @@ fn an_encrypted_var_opens_with_the_tpm_or_with_the_key() {
                  echo crypt=$(dmsetup table --target crypt | cut -d' ' -f 1,4,5 | sort | tr '\\n' ' '); \
                  echo swap=$(swapon --show=NAME --noheadings) is=$(readlink -f /dev/mapper/twinhull-swap); \
                  echo by=$(journalctl -qo cat -u twinhull-repart | grep 'is opened by'); \
-                 echo raw=$(blkid -po value -s TYPE /dev/vda7)";
+                 echo raw=$(blkid -po value -s TYPE /dev/vda8)";
     let first = guest().args(["--tpm", "--credential", "twinhull.var-key=correct horse"]);
     let first = first.exec(&format!("{facts}; echo kept >/var/lib/mine; sync")).ok();
     let second = guest().args(["--tpm", "--disk-size", "5G"]).exec(facts).ok();
