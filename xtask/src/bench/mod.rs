@@ -26,8 +26,14 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// Boot time: start of PID 1 in the initrd to multi-user.target, against the same tree and kernel with a
-    /// dracut initrd and Debian's defaults
-    Boot(Options),
+    /// dracut initrd and Debian's defaults; and our disk with a BIOS, against itself with UEFI
+    Boot {
+        #[command(flatten)]
+        options: Options,
+        /// Only the row with the BIOS, for which no peer is made
+        #[arg(long)]
+        bios: bool,
+    },
     /// What the first-boot agent adds to the boot of a machine that is on no cloud, against the same boot without it
     Provisioning(Options),
     /// What each service of a spec adds to its check, with 2,000 services against 500
@@ -66,7 +72,8 @@ struct Options {
 /// Runs a benchmark.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
-        What::Boot(options) => boot::run(options.pairs, options.json),
+        What::Boot { options, bios: true } => boot::run_bios(options.pairs, options.json),
+        What::Boot { options, bios: false } => boot::run(options.pairs, options.json),
         What::Provisioning(options) => provisioning::run(options.pairs, options.json),
         What::Check(options) => check::run(options.pairs, options.json),
         What::Install(options) => install::run(options.pairs, options.json),
